@@ -1,0 +1,248 @@
+"""The store, as everything above it sees it. Each docstring is its method's specification for every backend.
+
+All methods may be called by many tasks at once; a backend groups their writes into common transactions. Every
+method may raise a `StoreError` where the store cannot be used: then nothing was changed, unless it is
+`OutcomeUnknown`. A store that was opened with patience waits instead, for as long as the trouble lasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
+    from queuectl.outcome import Outcome
+    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.transition import Action, Transition
+
+__all__ = [
+    "AdminStore",
+    "EngineStore",
+    "Execution",
+    "JobFilter",
+    "JobStore",
+    "Selection",
+    "Sort",
+    "Store",
+    "WorkerStore",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs are meant: those that fit everything that is given."""
+
+    states: tuple[JobState, ...] = ()
+    """Any of these; empty for all."""
+    queues: tuple[str, ...] = ()
+    """Any of these; empty for all."""
+    tags: tuple[str, ...] = ()
+    """All of these."""
+    since: datetime | None = None
+    """Created at that time or later."""
+
+
+Selection: TypeAlias = "JobFilter | Sequence[str]"
+"""Jobs that a command is about: by a filter, or by their ids."""
+
+
+class Sort(StrEnum):
+    """The order of a list of jobs, each from low to high, then by age."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    RUN_AT = "run_at"
+    FINISHED = "finished"
+    PRIORITY = "priority"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The end of a run, as its worker saw it."""
+
+    outcome: Outcome
+    duration: timedelta | None
+    """None where nobody saw the end."""
+    output: OutputUpdate = field(repr=False)
+    """What was printed since the last `report`."""
+
+
+class JobStore(Protocol):
+    """Jobs, for those who make them and look at them."""
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> list[Receipt]:
+        """Store all the jobs or none, durably, and answer in the same order.
+
+        A job without a `cwd` gets the directory of this process. One whose `run_at` has come is ready at once.
+
+        Raises:
+            DuplicateJob: an id is taken, here or twice in `jobs`, and `on_conflict` is not ``ignore``.
+        """
+
+    async def resolve(self, text: str) -> str:
+        """Give the id that a user means: one that is exactly so, or the one generated id that begins so.
+
+        A prefix has at least 4 characters.
+
+        Raises:
+            JobNotFound: there is none.
+            AmbiguousId: several generated ids begin so; the message names up to five.
+        """
+
+    async def get(self, job_id: str) -> Job:
+        """Give one job.
+
+        Raises:
+            JobNotFound: there is none of exactly that id.
+        """
+
+    def list_jobs(
+        self,
+        where: JobFilter,
+        *,
+        sort: Sort = Sort.CREATED,
+        limit: int | None = None,
+    ) -> AsyncIterator[Job]:
+        """Give the last `limit` jobs in the order of `sort`, from the first of them to the last; None for all.
+
+        They are read page by page: what changes meanwhile is seen or not, and no job comes twice.
+        """
+
+    async def list_runs(self, job_id: str) -> list[Run]:
+        """Give all the runs of a job from the first; one that is under way comes last and has no outcome yet.
+
+        Raises:
+            JobNotFound: there is none of that id.
+        """
+
+    async def read_output(self, job_id: str, run: int) -> RunOutput:
+        """Give what a run has printed so far; nothing where there is no such run."""
+
+    async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
+        """Do the same by hand to several jobs, all or none, and give their ids from the oldest.
+
+        The only action yet is ``retry``: `attempts`, `crashes`, `error` and `exit_code` start anew, the job is due
+        now; its earlier runs stay. With a filter, jobs whose state does not allow the action are left out; with ids,
+        each of them must allow it. With `dry_run` nothing is changed.
+
+        Raises:
+            JobNotFound: one of the ids is unknown.
+            WrongState: the state of one of them does not allow it.
+        """
+
+    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+        """Delete jobs in these final states that finished before that time (None: all), with their runs and output.
+
+        At most `limit` of them, the oldest first, when it is given. Answers how many.
+        """
+
+
+class WorkerStore(Protocol):
+    """Jobs, for the engines that run them."""
+
+    def now(self) -> datetime:
+        """Give the time by the clock that this store's times are written with."""
+
+    async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
+        """Take the next job for a worker, or None where nothing is due in these queues (None: in all).
+
+        Due are pending and failed jobs whose `run_at` has come. The highest priority goes first, then the earliest
+        `run_at`, then the oldest; at equal priority the queues take turns. The job is processing then, under a claim
+        token higher than all before, and counts one run more.
+
+        Raises:
+            EngineFenced: the engine is not registered.
+        """
+
+    async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
+        """Say that a claimed job's process runs, and what it has printed since the last report.
+
+        Raises:
+            LeaseLost: the job is not held under that claim any more.
+        """
+
+    async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
+        """End a run: record it, with the rest of its output, and move the job on. Saying it twice is harmless.
+
+        Raises:
+            EngineFenced: the claim's engine is not registered any more.
+            LeaseLost: the job is not held under that claim any more.
+        """
+
+    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+        """End the run of a job whose own engine is not registered any more, in the name of `engine_id`.
+
+        Raises:
+            EngineFenced: `engine_id` is not registered any more.
+            LeaseLost: the job is not held under that claim any more.
+        """
+
+
+class EngineStore(Protocol):
+    """Engines: who is there, and who is alive."""
+
+    async def register_engine(self, engine: NewEngine) -> None:
+        """Make an engine known. Its heartbeat counter starts at 0."""
+
+    async def beat(self, engine_id: str) -> int:
+        """Raise the engine's heartbeat counter by one and give it.
+
+        Raises:
+            EngineFenced: the engine is not registered any more.
+        """
+
+    async def deregister_engine(self, engine_id: str) -> int:
+        """Take an engine off, give back what it still holds, and say how many jobs that were. Twice is harmless."""
+
+    async def engines(self) -> list[EngineRecord]:
+        """Give all registered engines, the oldest first, whether or not they are still alive."""
+
+    async def request_stop(self, engine_ids: Sequence[str]) -> None:
+        """Ask engines to drain. Those that are not registered are passed over."""
+
+    async def fence(self, engine: EngineRecord) -> bool:
+        """Take a dead engine off, unless its counter has moved on since it was read; say whether it is off.
+
+        Its jobs stay as they are, for `orphans`.
+        """
+
+    async def orphans(self) -> list[Job]:
+        """Give the processing jobs whose engine is not registered any more."""
+
+    async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
+        """Tell what an idle engine wants to know, without any lock; ready jobs are counted up to `limit`."""
+
+    async def is_idle(self, queues: Sequence[str] | None) -> bool:
+        """Tell whether in these queues (None: all) nothing is processing, due, or waiting for a retry."""
+
+    async def wait_for_change(self, at_most: float) -> None:
+        """Return soon after anyone has changed the store since the last call, or after `at_most` seconds."""
+
+
+class AdminStore(Protocol):
+    """The store itself."""
+
+    async def settings(self) -> Mapping[str, str]:
+        """Give the stored settings as texts by name."""
+
+    async def set_setting(self, name: str, text: str) -> None:
+        """Store a setting."""
+
+    async def unset_setting(self, name: str) -> None:
+        """Forget a stored setting, if it is there."""
+
+    async def counts(self) -> list[QueueCounts]:
+        """Count the jobs of each queue by state, in the order of the queues' names."""
+
+    async def stats(self) -> Stats:
+        """Give figures over all jobs and runs."""
+
+
+class Store(JobStore, WorkerStore, EngineStore, AdminStore, Protocol):
+    """All of it: what `open_store` gives."""
