@@ -90,7 +90,8 @@ class JobFinished:
     outcome: Outcome
     state: JobState
     """What the job became."""
-    duration: timedelta
+    duration: timedelta | None
+    """None where the command was not even started."""
 
 
 @dataclass(frozen=True, slots=True)

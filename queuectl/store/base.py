@@ -187,6 +187,10 @@ class WorkerStore(Protocol):
 class EngineStore(Protocol):
     """Engines: who is there, and who is alive."""
 
+    @property
+    def is_on_one_machine(self) -> bool:
+        """Whether only processes of one machine can use this store at the same time."""
+
     async def register_engine(self, engine: NewEngine) -> None:
         """Make an engine known. Its heartbeat counter starts at 0."""
 

@@ -1,0 +1,88 @@
+"""Every error that ends a command, in words for a person or as JSON for a program, with its exit code."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import asyncclick as click
+
+from queuectl.cli.exits import ExitCode, exit_code_of
+from queuectl.cli.options import Output
+from queuectl.errors import OutcomeUnknown, QueuectlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["expects_json", "innermost", "report"]
+
+
+SHOW_TRACEBACK = 2
+"""How often -v is given to see where an error came from."""
+
+
+def innermost(error: Exception) -> Exception:
+    """Give the one error inside groups that hold nothing else: a task group wraps whatever ended it."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def report(error: Exception, *, as_json: bool, verbosity: int = 0) -> ExitCode:
+    """Tell on stderr what went wrong and give the exit code. With `verbosity` enough, from where."""
+    code, message = describe(error)
+    if as_json:
+        ids = {"ids": error.ids} if isinstance(error, OutcomeUnknown) else {}
+        click.echo(json.dumps({"error": {"code": _name(error), "message": message, **ids}}), err=True)
+    elif isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+    else:
+        click.secho("error: ", fg="red", nl=False, err=True)
+        click.echo(message, err=True)
+        for line in _hints(error):
+            click.echo(line, err=True)
+    if verbosity >= SHOW_TRACEBACK and not isinstance(error, click.ClickException):
+        click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
+    return code
+
+
+def describe(error: Exception) -> tuple[ExitCode, str]:
+    """Give an error's exit code and its message, in one line."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return ExitCode.USAGE, "no command is given"
+        case click.ClickException():
+            return ExitCode.USAGE, error.format_message()
+        case QueuectlError() if exit_code_of(error) is not ExitCode.FAULT:
+            return exit_code_of(error), str(error)
+        case _:
+            found = " ".join(f"{type(error).__name__}: {error}".split())
+            return ExitCode.FAULT, f"a fault of queuectl's own: {found}; run again with -vv for the traceback"
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        return "usage"
+    return error.code if isinstance(error, QueuectlError) else "fault"
+
+
+def _hints(error: Exception) -> Sequence[str]:
+    """Give the lines below the message: where to read on, or which jobs it is about."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return [f"Try '{error.ctx.command_path} --help'."]
+    return error.ids if isinstance(error, OutcomeUnknown) else []
+
+
+def expects_json(args: Sequence[str], environ: Mapping[str, Any]) -> bool:
+    """Tell whether errors are to be JSON, from a command line that may be too wrong to be parsed."""
+    asked = environ.get("QUEUECTL_OUTPUT", "").strip().lower()
+    own = args[: args.index("--")] if "--" in args else args
+    for word, following in zip(own, [*own[1:], ""], strict=True):
+        if word in {"-o", "--output"}:
+            asked = following
+        elif word == "--json":
+            asked = Output.JSON
+        elif word.startswith(("-o", "--output=")):
+            asked = word.removeprefix("--output=").removeprefix("-o")
+    return asked.lower() in {Output.JSON, Output.NDJSON}

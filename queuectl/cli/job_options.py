@@ -1,0 +1,90 @@
+"""The options that say what a job is like: one for every key of a job but its command."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import asyncclick as click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["job_options", "options_document"]
+
+_OPTIONS = (
+    click.option("--id", metavar="ID", help="The job's id; else a generated one."),
+    click.option("--queue", metavar="QUEUE", help="The queue it stands in; else 'default'."),
+    click.option("--priority", metavar="N", help="Higher goes first; else 0."),
+    click.option("--run-at", "--run-after", "run_at", metavar="TIME", help="Not before this time (ISO 8601)."),
+    click.option("--delay", metavar="DURATION", help="Not before so long from now."),
+    click.option("--timeout", metavar="DURATION", help="How long an execution may take."),
+    click.option("--max-retries", "--max-attempts", "max_retries", metavar="N", help="How many attempts it is given."),
+    click.option("--backoff", metavar="KIND", help="exponential, linear or fixed."),
+    click.option("--backoff-base", metavar="N", help="The base of the delay before a retry, in seconds."),
+    click.option("--backoff-max", metavar="DURATION", help="No delay before a retry is longer."),
+    click.option("--backoff-jitter", metavar="SHARE", help="The share of it that chance may take off, 0 to 1."),
+    click.option("--retry-on", metavar="CODES", multiple=True, help="Retry only after these exit codes (1,2)."),
+    click.option("--no-retry-on", metavar="CODES", multiple=True, help="Never retry after these exit codes."),
+    click.option("--cwd", metavar="DIR", help="Where the command runs; else the current directory."),
+    click.option("--env", metavar="NAME=VALUE", multiple=True, help="Add to the command's environment; repeatable."),
+    click.option("--stdin", metavar="TEXT", help="What the command reads."),
+    click.option("--tag", "tags", metavar="TAG", multiple=True, help="A word to find it by; repeatable."),
+    click.option("--on-conflict", metavar="WHAT", help="If the id is taken: refuse, or ignore."),
+)
+
+
+def job_options(function: Any) -> Any:
+    """Add the options."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def options_document(**options: Any) -> dict[str, object]:
+    """Turn the options that are given into the JSON of a job, which says what of it is allowed."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    return {name: _JSON_TYPES.get(name, _text)(value) for name, value in given.items()}
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _number(text: str) -> float | str:
+    """Read a number; what is none stays as it is, to be refused with the key's own message."""
+    for read in (int, float):
+        try:
+            number: float = read(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _exit_codes(texts: Sequence[str]) -> list[float | str]:
+    return [_number(word.strip()) for text in texts for word in text.split(",")]
+
+
+def _environment(pairs: Sequence[str]) -> dict[str, str]:
+    variables = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise click.UsageError(f"--env is {pair!r}: use NAME=VALUE")
+        variables[name] = value
+    return variables
+
+
+_JSON_TYPES: dict[str, Callable[[Any], object]] = {
+    "priority": _number,
+    "max_retries": _number,
+    "backoff_base": _number,
+    "backoff_jitter": _number,
+    "retry_on": _exit_codes,
+    "no_retry_on": _exit_codes,
+    "cwd": os.path.abspath,
+    "env": _environment,
+    "tags": list,
+}

@@ -1,0 +1,160 @@
+"""The root of the command line: which commands there are, imported only when they are used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncclick as click
+
+from queuectl import __version__
+from queuectl.cli.options import SHARED, write_examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["cli"]
+
+
+class Entry(NamedTuple):
+    """A command that is not yet imported."""
+
+    target: str
+    """Where it is: ``module:name`` under `queuectl.cli`."""
+    help: str
+
+
+SECTIONS: Mapping[str, Mapping[str, Entry]] = {
+    "Jobs": {
+        "enqueue": Entry("enqueue:enqueue", "store a job, or a batch of jobs"),
+        "list": Entry("jobs:list_jobs", "list jobs"),
+        "show": Entry("jobs:show", "show one job whole"),
+        "logs": Entry("logs:logs", "print what a job's command printed"),
+        "retry": Entry("retry:retry", "make finished jobs due again"),
+        "dlq": Entry("dlq:dlq", "the dead letter queue: jobs that kept failing"),
+    },
+    "Engine": {
+        "run": Entry("run:run", "run jobs, in the foreground"),
+        "worker": Entry("worker:worker", "start, stop and list engines"),
+    },
+    "Overview": {
+        "status": Entry("status:status", "jobs by state, engines, queues"),
+        "stats": Entry("stats:stats", "runs, failures, durations, throughput"),
+    },
+    "Store": {
+        "config": Entry("config:config", "settings, kept in the store"),
+        "db": Entry("db:db", "create or migrate the store"),
+    },
+}
+
+ALIASES = {
+    "metrics": Entry("stats:stats", ""),
+    "initdb": Entry("db:init", ""),
+}
+"""Other names, which the help does not show."""
+
+ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()} | ALIASES
+
+EXAMPLES = (
+    'queuectl enqueue "echo hello"       store a shell command; prints the job\'s id',
+    "queuectl enqueue -- make -j4        store a program with its arguments",
+    "queuectl run --workers 4            run what is queued; Ctrl-C drains",
+    "queuectl list --state failed,dead   see what went wrong",
+)
+
+
+class Help(click.HelpFormatter):
+    """The help page, with headings in bold."""
+
+    def write_heading(self, heading: str) -> None:
+        """Write a section's heading."""
+        super().write_heading(click.style(heading, bold=True))
+
+
+class Root(click.Group):
+    """The group of all commands. Names and short helps are known without importing any of them."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Give the names that the help shows, in its order."""
+        return [name for name in ENTRIES if name not in ALIASES]
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in ENTRIES:
+            return None
+        module, _, name = ENTRIES[cmd_name].target.partition(":")
+        command: click.Command = getattr(import_module(f"queuectl.cli.{module}"), name)
+        return command
+
+    async def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called, or name the nearest one."""
+        if args[0] not in ENTRIES:
+            raise click.NoSuchCommand(args[0], possibilities=ENTRIES, ctx=ctx)
+        return await super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, grouped by what they are for."""
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()], col_max=10)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands first: they are what a newcomer looks for."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(formatter, EXAMPLES)
+        formatter.write_paragraph()
+        formatter.write_text("'queuectl COMMAND --help' tells more about a command.")
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - a click callback
+    if value and not ctx.resilient_parsing:
+        click.echo(f"queuectl {__version__}")
+        click.echo(f"Python {sys.version.split()[0]}, {_sqlite()}")
+        raise click.exceptions.Exit(0)
+
+
+def _sqlite() -> str:
+    """Name the SQLite in use, and whether it has the bug that can corrupt a database in WAL mode."""
+    import sqlite3  # noqa: PLC0415 - only the version wants it
+
+    version = sqlite3.sqlite_version_info
+    is_mended = version >= (3, 51, 3) or version >= _MENDED_IN.get(version[:2], (4,))
+    bug = "" if is_mended else " (it has the WAL-reset bug, mended in 3.51.3, which queuectl keeps clear of)"
+    return f"SQLite {sqlite3.sqlite_version}{bug}"
+
+
+_MENDED_IN = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
+"""Older lines of SQLite that have that bug mended too, and from which release on."""
+
+
+@click.group(
+    "queuectl",
+    cls=Root,
+    params=[
+        *SHARED,
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Print the version and exit.",
+        ),
+    ],
+)
+def cli() -> None:
+    """Keep a queue of commands and run them in the background.
+
+    'enqueue' stores a job; 'run' is the engine that runs jobs, retries what fails, and puts what keeps failing into
+    the dead letter queue. Everything is kept in one file, ./queuectl.db unless --db says otherwise.
+    """
+
+
+cli.context_class = type("Context", (click.Context,), {"formatter_class": Help})

@@ -1,0 +1,235 @@
+"""What all commands share: their options, how they reach the store, how they say that it is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncclick as click
+
+from queuectl.duration import parse_duration
+from queuectl.errors import InvalidInput
+from queuectl.settings import SETTINGS, Settings, environment_settings
+from queuectl.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from queuectl.store.base import Store
+
+__all__ = ["SHARED", "Command", "Invocation", "Output", "command", "duration_option", "group", "reading"]
+
+DEFAULT_STORE = "queuectl.db"
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    """A JSON document a line; lists only."""
+    IDS = "ids"
+    """An id a line; lists only."""
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One call of the program: what its shared options say, before and behind the command."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    db: str | None = None
+    output: Output | None = None
+    quiet: bool = False
+    verbosity: int = 0
+
+    @property
+    def url(self) -> str:
+        """The store's place: the option, else the environment, else a file in the current directory."""
+        return self.db or self.environ.get("QUEUECTL_DB") or self.environ.get("DB_PATH") or DEFAULT_STORE
+
+    @property
+    def place(self) -> Path:
+        """The store's file, absolute."""
+        return Path(self.url).absolute()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads along, so that documents and errors are JSON."""
+        return self.list_output in {Output.JSON, Output.NDJSON}
+
+    @property
+    def list_output(self) -> Output:
+        """How a list is printed: as the option says, else the environment, else as a table."""
+        return self.output or output_from(self.environ)
+
+    def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
+        """Open the store for a command, which waits no longer than `busy_timeout` for its write lock."""
+        texts = environment_settings(self.environ)
+        timeout = SETTINGS["busy_timeout"].parse(texts["busy_timeout"]) if "busy_timeout" in texts else None
+        return open_store(self.url, read_only=read_only, busy_timeout=timeout or Settings().busy_timeout)
+
+    async def settings(self, store: Store) -> Settings:
+        """Put the settings together from the environment and the store."""
+        return Settings.resolve(await store.settings(), self.environ)
+
+    def say(self, words: str, mark: str = "✓") -> None:
+        """Tell a person what was done. Programs that read JSON are told nothing, nor is who asked for quiet."""
+        if not (self.quiet or self.is_json):
+            click.secho(f"{mark} ", fg="green", nl=False, err=True)
+            click.echo(words, err=True)
+
+
+def output_from(environ: Mapping[str, str]) -> Output:
+    """Read the output format that the environment asks for.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    text = environ.get("QUEUECTL_OUTPUT", "").strip().lower()
+    try:
+        return Output(text or Output.TABLE)
+    except ValueError:
+        raise click.UsageError(f"QUEUECTL_OUTPUT is {text!r}: use {', '.join(Output)}") from None
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Make a callback that keeps a given option's value in the invocation."""
+
+    def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(_invocation(ctx), name, value)
+
+    return callback
+
+
+def _set_output(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+    if value:
+        _invocation(ctx).output = Output.JSON if value is True else Output(value)
+
+
+def _add_verbosity(ctx: click.Context, _param: click.Parameter, value: int) -> None:
+    _invocation(ctx).verbosity += value
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    return ctx.ensure_object(Invocation)
+
+
+SHARED: Sequence[click.Option] = (
+    click.Option(
+        ["--db"],
+        metavar="PATH-OR-URL",
+        callback=_set("db"),
+        expose_value=False,
+        help="The store. Else $QUEUECTL_DB, $DB_PATH, ./queuectl.db.",
+    ),
+    click.Option(
+        ["--json"],
+        is_flag=True,
+        callback=_set_output,
+        expose_value=False,
+        help="Print data, and errors, as JSON.",
+    ),
+    click.Option(
+        ["-o", "--output"],
+        type=click.Choice([*Output], case_sensitive=False),
+        metavar="FORMAT",
+        callback=_set_output,
+        expose_value=False,
+        help="Print data as table or json, lists also as ndjson or ids. Else $QUEUECTL_OUTPUT.",
+    ),
+    click.Option(
+        ["-q", "--quiet"], is_flag=True, callback=_set("quiet"), expose_value=False, help="Say nothing but errors."
+    ),
+    click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        callback=_add_verbosity,
+        expose_value=False,
+        help="Say more; -vv shows the traceback of an error.",
+    ),
+)
+"""Options that stand before or behind a command."""
+
+
+class Command(click.Command):
+    """A command with the shared options, and with examples at the end of its help."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), is_list: bool = False, **kwargs: Any) -> None:
+        """Take the command lines to show, and whether what it prints is a list."""
+        super().__init__(*args, **kwargs)
+        self.params += SHARED
+        self._examples = examples
+        self._is_list = is_list
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(formatter, self._examples)
+
+    async def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless it is asked for an output that only lists have."""
+        output = _invocation(ctx).output
+        if not self._is_list and output in {Output.NDJSON, Output.IDS}:
+            raise click.UsageError(f"-o {output} is for lists: use -o table or -o json", ctx)
+        return await super().invoke(ctx)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """Write command lines as a section of a help page."""
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def command(
+    name: str, *, cls: type[Command] = Command, examples: Sequence[str] = (), is_list: bool = False
+) -> Callable[[Callable[..., Awaitable[int | None]]], click.Command]:
+    """Make a command of a coroutine function that takes the `Invocation` and its own options.
+
+    What the function returns is the exit code; None means 0.
+    """
+
+    def decorate(function: Callable[..., Awaitable[int | None]]) -> click.Command:
+        made: click.Command = click.command(name, cls=cls, examples=examples, is_list=is_list)(click.pass_obj(function))
+        return made
+
+    return decorate
+
+
+def group(name: str, help_text: str, *commands: click.Command) -> click.Group:
+    """Make a group of the commands about one noun; the shared options may stand before each of them too."""
+    return click.Group(name, commands, help=help_text, params=[*SHARED])
+
+
+def reading(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
+    """Make a callback that reads an option's text, and names the option where the text is refused."""
+
+    def callback(ctx: click.Context, param: click.Parameter, text: str | None) -> object:
+        try:
+            return None if text is None else read(text)
+        except InvalidInput as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+def duration_option(name: str, help_text: str) -> Callable[[Any], Any]:
+    """Make an option that takes a duration."""
+    return click.option(name, metavar="DURATION", callback=reading(parse_duration), help=help_text)
+
+
+def is_terminal(stream: Any, environ: Mapping[str, str]) -> bool:
+    """Tell whether a stream ends at a person who wants colour."""
+    return bool(stream.isatty()) and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool | None:
+    """Give what asyncclick is told about colour: None to see for itself."""
+    return None if is_terminal(sys.stderr, environ) or is_terminal(sys.stdout, environ) else False

@@ -1,0 +1,140 @@
+"""How data reaches stdout: as JSON, a line at a time, or as a table for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from queuectl.cli.options import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from queuectl.cli.documents import Document
+
+__all__ = ["Table", "emit", "in_pages", "print_document", "print_documents", "print_fields", "print_line"]
+
+PAGE = 500
+"""How many rows are laid out together."""
+UNLIMITED = 1_000_000
+"""The width of a table that no terminal cuts."""
+
+STYLES: Mapping[str, str] = {
+    "pending": "cyan",
+    "blocked": "magenta",
+    "processing": "blue",
+    "failed": "yellow",
+    "completed": "green",
+    "dead": "red",
+    "cancelled": "dim",
+    "running": "green",
+    "draining": "yellow",
+    "gone": "red",
+}
+"""The colour of a cell that begins with this word."""
+
+
+def emit(text: str) -> None:
+    """Print a line of data."""
+    sys.stdout.write(f"{text}\n")
+
+
+def print_document(document: Any) -> None:
+    """Print one JSON document over several lines."""
+    emit(json.dumps(document, indent=2))
+
+
+async def print_documents(documents: AsyncIterator[Document]) -> None:
+    """Print a JSON array as it comes, a document a line."""
+    separator = "["
+    async for document in documents:
+        sys.stdout.write(f"{separator}\n{json.dumps(document)}")
+        separator = ","
+    emit("[]" if separator == "[" else "\n]")
+
+
+def print_line(document: Document) -> None:
+    """Print one JSON document in a line."""
+    emit(json.dumps(document))
+
+
+async def in_pages(rows: AsyncIterator[Any], size: int = PAGE) -> AsyncIterator[list[Any]]:
+    """Gather rows into pages of a table."""
+    page = []
+    async for row in rows:
+        page.append(row)
+        if len(page) == size:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+class Table:
+    """Prints rows under headings, page after page; a column never gets narrower than it was.
+
+    On a terminal it is coloured, and its last column is cut where the line ends. Elsewhere nothing is cut.
+    """
+
+    def __init__(self, *headings: str) -> None:
+        """Take the headings of the columns."""
+        self._headings = headings
+        self._widths = [0] * len(headings)
+        self._has_begun = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row was printed."""
+        return not self._has_begun
+
+    def print(self, rows: Sequence[Sequence[str]]) -> None:
+        """Print a page of rows, the headings above the first."""
+        from rich.cells import cell_len  # noqa: PLC0415 - slow to import, and only tables want it
+
+        for row in (self._headings, *rows):
+            self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, row, strict=True)]
+        for line in _lines(self._layout(rows)):
+            emit(line)
+        self._has_begun = True
+
+    def _layout(self, rows: Sequence[Sequence[str]]) -> Any:
+        from rich.table import Table as Layout  # noqa: PLC0415 - as above
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        layout = Layout(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not self._has_begun)
+        *fixed, last = zip(self._headings, self._widths, strict=True)
+        for heading, width in fixed:
+            layout.add_column(heading, no_wrap=True, min_width=width, header_style="bold")
+        layout.add_column(last[0], no_wrap=True, overflow="ellipsis", header_style="bold")
+        for row in rows:
+            layout.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
+        return layout
+
+
+def _lines(renderable: Any) -> list[str]:
+    """Lay something out for stdout, without trailing blanks."""
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    is_seen = sys.stdout.isatty()
+    console = Console(
+        width=shutil.get_terminal_size().columns if is_seen else UNLIMITED,
+        color_system="auto" if is_terminal(sys.stdout, os.environ) else None,
+        force_terminal=is_terminal(sys.stdout, os.environ),
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    with console.capture() as capture:
+        console.print(renderable)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def print_fields(fields: Mapping[str, str]) -> None:
+    """Print names with their values, a line each; lines without a value are left out."""
+    width = max(map(len, fields)) + 2
+    for name, value in fields.items():
+        if value:
+            emit(f"{name:<{width}}{value}")

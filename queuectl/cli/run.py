@@ -1,0 +1,154 @@
+"""``run``: the engine in the foreground."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import asyncclick as click
+
+from queuectl.cli.exits import ExitCode
+from queuectl.cli.options import Invocation, command, duration_option
+from queuectl.cli.progress import shown
+from queuectl.cli.render import print_document
+from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting
+from queuectl.job import JobState
+from queuectl.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+    from datetime import timedelta
+
+    from queuectl.engine import EngineReport
+    from queuectl.errors import StoreError
+    from queuectl.events import Listener
+    from queuectl.registration import QueueCounts
+    from queuectl.store.base import Store
+
+__all__ = ["run", "run_engine", "run_options"]
+
+
+class Tally:
+    """Counts what became of jobs: a listener."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._states: Counter[JobState] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count the end of an execution."""
+        if isinstance(event, (JobFinished, JobRescued)):
+            self._states[event.state] += 1
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """How many jobs became final, by state; completed and dead ones are always named."""
+        named = {JobState.COMPLETED, JobState.DEAD} | ({JobState.CANCELLED} & self._states.keys())
+        return {str(state): self._states[state] for state in JobState if state in named}
+
+
+def run_options(function: Any) -> Any:
+    """Add the options of an engine, but the number of its workers, which goes by two names."""
+    for option in (
+        click.option(
+            "--trust-store",
+            is_flag=True,
+            help="Run jobs from a store that others may write to, or that another user owns: they can run anything.",
+        ),
+        duration_option("--drain-timeout", "How long a drain waits before running jobs are stopped and given back."),
+        click.option("--until-idle", is_flag=True, help="End when nothing is running, due, or waiting for a retry."),
+        click.option("--queue", "queues", multiple=True, metavar="QUEUE", help="Serve only this queue; repeatable."),
+    ):
+        function = option(function)
+    return function
+
+
+WORKERS = click.IntRange(1, 10_000)
+
+
+@command("run", examples=("queuectl run --workers 8", "queuectl run --queue mail --until-idle"))
+@click.option("--workers", type=WORKERS, metavar="N", help="Jobs at once; else the setting, else 2 x the processors.")
+@run_options
+async def run(invocation: Invocation, **options: Any) -> ExitCode:
+    """Run jobs, in the foreground.
+
+    Ctrl-C or SIGTERM drains: no new jobs are started, and running ones finish. A second signal stops them and gives
+    them back, to run again later; a third ends the engine at once.
+    """
+    return await run_engine(invocation, **options)
+
+
+async def run_engine(
+    invocation: Invocation,
+    *,
+    workers: int | None,
+    queues: tuple[str, ...],
+    until_idle: bool,
+    drain_timeout: timedelta | None,
+    trust_store: bool,
+) -> ExitCode:
+    """Run an engine to its end, with its log or a progress bar on stderr, and say what it did.
+
+    Gives 1 if it gave jobs back, or if it ran until it was idle and a job died.
+    """
+    from queuectl.engine import Engine, handle_signals  # noqa: PLC0415 - after the help and the refusals
+
+    tally = Tally()
+    with shown(invocation, until_idle=until_idle) as display:
+        listeners: Sequence[Listener] = (display, tally)
+        async with _patient_store(invocation, listeners, check_owner=not trust_store) as store:
+            settings = await invocation.settings(store)
+            engine = Engine(
+                store,
+                settings=settings,
+                workers=workers or settings.workers or 2 * _processors(),
+                queues=queues or None,
+                until_idle=until_idle,
+                drain_timeout=drain_timeout,
+                listeners=listeners,
+            )
+            display.expect(_open_jobs(await store.counts(), queues))
+            async with handle_signals(engine):
+                report = await engine.run()
+    _summarize(invocation, tally, report)
+    return ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
+
+
+def _patient_store(
+    invocation: Invocation, listeners: Sequence[Listener], *, check_owner: bool
+) -> AbstractAsyncContextManager[Store]:
+    """Open the store for an engine, which waits without end where a command gives up."""
+
+    def on_wait(error: StoreError | None) -> None:
+        event = StoreRecovered() if error is None else StoreWaiting(str(error))
+        for listener in listeners:
+            listener(event)
+
+    return open_store(invocation.url, busy_timeout=None, check_owner=check_owner, on_wait=on_wait)
+
+
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _open_jobs(counts: Sequence[QueueCounts], queues: Sequence[str]) -> int:
+    """Count the jobs that the engine may come to run."""
+    served = [of.jobs for of in counts if not queues or of.queue in queues]
+    return sum(
+        jobs.get(state, 0) for jobs in served for state in (JobState.PENDING, JobState.FAILED, JobState.PROCESSING)
+    )
+
+
+def _summarize(invocation: Invocation, tally: Tally, report: EngineReport) -> None:
+    """Say what the engine did."""
+    if invocation.is_json:
+        print_document({"engine": report.engine_id, **tally.ended, "given_back": report.given_back})
+    parts = [f"{count} {state}" for state, count in tally.ended.items()]
+    if report.given_back:
+        parts.append(f"{report.given_back} given back")
+    invocation.say(", ".join(parts), mark="✗" if report.given_back or report.buried else "✓")

@@ -1,0 +1,44 @@
+"""``status``: the queue at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queuectl.cli.documents import status_document, total_jobs
+from queuectl.cli.engines import ENGINE_HEADINGS, engine_row, live
+from queuectl.cli.options import Invocation, command
+from queuectl.cli.render import Table, emit, print_document
+from queuectl.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from queuectl.registration import EngineRecord, QueueCounts
+
+__all__ = ["status"]
+
+
+@command("status", examples=("queuectl status", "queuectl status --json"))
+async def status(invocation: Invocation) -> None:
+    """Show the jobs by state, the live engines, and the queues."""
+    async with invocation.store(read_only=True) as store:
+        counts, engines, now = await store.counts(), live(await store.engines()), store.now()
+    if invocation.is_json:
+        print_document(status_document(counts, engines))
+    else:
+        _print_tables(counts, engines, now)
+
+
+def _print_tables(counts: Sequence[QueueCounts], engines: Sequence[tuple[EngineRecord, str]], now: datetime) -> None:
+    Table("STATE", "JOBS").print([(str(state), str(count)) for state, count in total_jobs(counts).items()])
+    emit("")
+    if engines:
+        Table(*ENGINE_HEADINGS).print([engine_row(engine, state, now) for engine, state in engines])
+    else:
+        emit("no engine runs; start one with: queuectl run")
+    if len(counts) > 1:
+        emit("")
+        Table("QUEUE", *(state.upper() for state in JobState)).print(
+            [(of.queue, *(str(of.jobs.get(state, 0)) for state in JobState)) for of in counts]
+        )

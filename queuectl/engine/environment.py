@@ -1,0 +1,55 @@
+"""From a claimed job to what is run: its command line and the environment that the command sees."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from queuectl.engine.command import CommandSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from queuectl.job import Job
+    from queuectl.settings import Settings
+
+__all__ = ["spec_of"]
+
+SHELL = "/bin/sh"
+_SECRET = re.compile(r"QUEUECTL_.*(TOKEN|PASSWORD)", re.IGNORECASE)
+"""Names of variables with which queuectl itself is entrusted."""
+
+
+def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> CommandSpec:
+    """Say how to run a job that has just been claimed.
+
+    `base_env` is the engine's own environment: the command sees it without queuectl's secrets, then the job's own
+    variables, then those that tell it which execution it is.
+    """
+    return CommandSpec(
+        argv=(SHELL, "-c", job.command) if isinstance(job.command, str) else job.command,
+        cwd=job.cwd,
+        env=_without_secrets(base_env) | dict(job.env) | _identity(job, settings),
+        stdin=job.stdin,
+        timeout=settings.timeout_of(job),
+        kill_grace=settings.kill_grace,
+        max_output=settings.max_output,
+    )
+
+
+def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if not _SECRET.match(name)}
+
+
+def _identity(job: Job, settings: Settings) -> dict[str, str]:
+    # QUEUECTL_MAX_RETRIES is also the name of a setting; here it speaks of this job, and goes before that.
+    return {
+        "QUEUECTL_JOB_ID": job.id,
+        "QUEUECTL_RUN": str(job.runs),
+        "QUEUECTL_ATTEMPT": str(job.attempts + 1),
+        "QUEUECTL_MAX_RETRIES": str(settings.policy(job).max_retries),
+        "QUEUECTL_QUEUE": job.queue,
+        "QUEUECTL_WORKER": str(job.worker),
+        "QUEUECTL_ENGINE_ID": str(job.engine_id),
+        "QUEUECTL_CLAIM": str(job.claim_token),
+    }

@@ -1,0 +1,50 @@
+"""Under which id the engine is known to the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from queuectl import events
+from queuectl.store.ids import new_id
+
+if TYPE_CHECKING:
+    from queuectl.engine.running import Running
+    from queuectl.registration import NewEngine
+    from queuectl.store import Store
+
+__all__ = ["Registration"]
+
+
+class Registration:
+    """The engine's row in the store. One that was taken off is never put back: the engine gets a new id."""
+
+    def __init__(self, store: Store, engine: NewEngine, running: Running, emit: events.Listener) -> None:
+        self._store = store
+        self._engine = engine
+        self._running = running
+        self._emit = emit
+        self._lock = anyio.Lock()
+
+    @property
+    def id(self) -> str:
+        """The id that is good now."""
+        return self._engine.id
+
+    async def register(self) -> None:
+        """Make the engine known."""
+        await self._store.register_engine(self._engine)
+
+    async def renew(self, fenced_id: str) -> None:
+        """Begin anew after others took the engine of this id for dead: its commands must not run beside theirs."""
+        async with self._lock:
+            if fenced_id != self.id:
+                return
+            self._emit(events.EngineFenced(fenced_id))
+            self._running.kill_all("its engine was taken for dead by another")
+            # What is left of the old row, if it was there after all (a restored backup), must not hold jobs.
+            await self._store.deregister_engine(fenced_id)
+            self._engine = replace(self._engine, id=new_id())
+            await self.register()

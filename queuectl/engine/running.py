@@ -1,0 +1,66 @@
+"""The commands that an engine runs right now."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queuectl.outcome import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from queuectl.engine.command import RunningCommand
+    from queuectl.job import Job
+
+__all__ = ["Running", "RunningJob"]
+
+
+@dataclass(slots=True, eq=False)
+class RunningJob:
+    """A claimed job and its process."""
+
+    job: Job
+    command: RunningCommand
+    is_reported: bool = False
+    """Whether the store knows of the process."""
+
+
+class Running:
+    """What runs, so that it can be reported and stopped as a whole."""
+
+    def __init__(self) -> None:
+        self._jobs: set[RunningJob] = set()
+        self._stop: Interrupted | None = None
+
+    def __len__(self) -> int:
+        """Give how many commands run."""
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[RunningJob]:
+        """Go through what runs at the moment of the call."""
+        return iter(tuple(self._jobs))
+
+    @contextmanager
+    def holding(self, job: Job, command: RunningCommand) -> Iterator[None]:
+        """Count a command as running. Where all are to stop, it is stopped at once."""
+        running = RunningJob(job, command)
+        self._jobs.add(running)
+        if self._stop is not None:
+            command.stop(self._stop)
+        try:
+            yield
+        finally:
+            self._jobs.remove(running)
+
+    def stop_all(self, reason: str) -> None:
+        """Stop what runs and what will be started from now on: SIGTERM, and SIGKILL after the grace."""
+        self._stop = Interrupted(reason)
+        for running in self:
+            running.command.stop(self._stop)
+
+    def kill_all(self, reason: str) -> None:
+        """Kill what runs at this moment."""
+        for running in self:
+            running.command.kill(Interrupted(reason))

@@ -1,0 +1,106 @@
+"""Takes over what dead engines held."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queuectl import events
+from queuectl.engine.leftovers import kill_leftovers
+from queuectl.errors import LeaseLost
+from queuectl.outcome import EngineDied
+from queuectl.output import NO_OUTPUT
+from queuectl.store import liveness
+from queuectl.store.base import Execution
+from queuectl.transition import Bury, decide
+
+if TYPE_CHECKING:
+    from queuectl.engine.context import EngineContext
+    from queuectl.engine.services.heartbeat import Heartbeat
+    from queuectl.job import Job
+    from queuectl.registration import EngineRecord
+
+__all__ = ["Rescuer"]
+
+_CRASHED = EngineDied("its engine died", crashed=True)
+_REBOOTED = EngineDied("the machine was restarted", crashed=False)
+_SILENT = EngineDied("its engine fell silent", crashed=False)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """An engine's counter, and for how many of our own beats it has stood still."""
+
+    beats: int
+    own_beats: int = 0
+
+
+class Rescuer:
+    """Fences engines that are dead, kills what they left running here, and moves their jobs on.
+
+    An engine is dead when its process is gone, which only its own machine can tell, or when its counter stood still
+    while our own beats for one whole lease of its went through. No clocks are compared.
+    """
+
+    def __init__(self, context: EngineContext, heartbeat: Heartbeat) -> None:
+        self._context = context
+        self._heartbeat = heartbeat
+        self._watched: dict[str, _Watched] = {}
+        self._verdicts: dict[str, EngineDied] = {}
+
+    async def run(self) -> None:
+        """Look after every beat of our own, until cancelled."""
+        while True:
+            await self._heartbeat.next()
+            await self.rescue()
+
+    async def rescue(self) -> None:
+        """Look once."""
+        engines = await self._context.store.engines()
+        others = [engine for engine in engines if engine.id != self._context.registration.id]
+        self._watched = {engine.id: self._watch(engine) for engine in others}
+        for engine in others:
+            verdict = self._judge(engine)
+            if verdict is not None and await self._context.store.fence(engine):
+                self._verdicts[engine.id] = verdict
+        if orphans := await self._context.store.orphans():
+            await self._take_over(orphans)
+
+    def _watch(self, engine: EngineRecord) -> _Watched:
+        watched = self._watched.get(engine.id)
+        if watched is None or watched.beats != engine.beats:
+            return _Watched(engine.beats)
+        watched.own_beats += 1
+        return watched
+
+    def _judge(self, engine: EngineRecord) -> EngineDied | None:
+        """Say how an engine died, or None where it lives, as far as we know."""
+        if liveness.is_gone(engine.process):
+            return _CRASHED
+        if self._context.store.is_on_one_machine and liveness.is_of_another_boot(engine.process):
+            return _REBOOTED
+        if self._watched[engine.id].own_beats >= math.ceil(engine.lease / self._heartbeat.interval):
+            return _SILENT
+        return None
+
+    async def _take_over(self, orphans: list[Job]) -> None:
+        """Kill what is left of their runs before they can run again, then give the jobs back, or bury them."""
+        killed = await kill_leftovers(orphans)
+        for job in orphans:
+            await self._move_on(job, killed.get(job.id, 0))
+
+    async def _move_on(self, job: Job, killed: int) -> None:
+        context = self._context
+        outcome = self._verdicts.get(job.engine_id or "", _SILENT)
+        policy = (await context.settings.current()).policy(job)
+        transition = decide(job, outcome, policy, context.store.now(), chance=random.random())  # noqa: S311 - no secret
+        execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
+        try:
+            await context.store.rescue(context.registration.id, job, execution, transition)
+        except LeaseLost:
+            # Another engine was quicker, or the beat will find that we are the one who is taken for dead.
+            return
+        context.tally.buried += isinstance(transition, Bury)
+        context.emit(events.JobRescued(job, transition.state, outcome.reason, killed))

@@ -1,0 +1,120 @@
+"""One worker: claim, run, decide, finish, and again. A job's whole life in an engine stands here."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+
+from queuectl import events
+from queuectl.engine.command import RunningCommand, start
+from queuectl.engine.environment import spec_of
+from queuectl.errors import EngineFenced, LeaseLost
+from queuectl.outcome import Interrupted
+from queuectl.output import NO_OUTPUT
+from queuectl.store.base import Execution
+from queuectl.transition import Bury, decide
+
+if TYPE_CHECKING:
+    from queuectl.engine.context import EngineContext
+    from queuectl.job import Job
+    from queuectl.outcome import Outcome, SpawnFailed
+    from queuectl.settings import Settings
+    from queuectl.transition import Transition
+
+__all__ = ["Worker"]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+"""Seconds to wait before the next job when the machine had no process left for the last one."""
+
+
+class Worker:
+    """A slot of the engine, for one job at a time."""
+
+    def __init__(self, slot: int, context: EngineContext) -> None:
+        self._slot = slot
+        self._context = context
+        self._pause = 0.0
+
+    async def run(self) -> None:
+        """Work until the engine drains."""
+        while job := await self._next_job():
+            self._context.emit(events.JobClaimed(job))
+            settings = await self._context.settings.current()
+            execution = await self._execute(job, settings)
+            policy = settings.policy(job)
+            # Spreads retries; nothing secret depends on it.
+            transition = decide(job, execution.outcome, policy, self._context.store.now(), chance=random.random())  # noqa: S311
+            await self._finish(job, execution, transition)
+            await self._recover()
+
+    async def _next_job(self) -> Job | None:
+        """Wait for a job; None once the engine drains."""
+        context = self._context
+        while not context.drain.has_begun:
+            seen = context.idle.wakes
+            engine_id = context.registration.id
+            try:
+                if job := await context.store.claim(engine_id, self._slot, context.queues):
+                    return job
+            except EngineFenced:
+                await context.registration.renew(engine_id)
+            else:
+                await context.idle.wait(seen)
+        return None
+
+    async def _execute(self, job: Job, settings: Settings) -> Execution:
+        """Run the command to its end, whatever that is."""
+        if self._context.drain.is_forced:
+            return Execution(outcome=Interrupted(self._context.drain.reason), duration=None, output=NO_OUTPUT)
+        began = time.monotonic()
+        command = await start(spec_of(job, settings, base_env=os.environ))
+        if not isinstance(command, RunningCommand):
+            self._note_start(command)
+            return Execution(outcome=command, duration=None, output=NO_OUTPUT)
+        self._note_start(None)
+        with self._context.running.holding(job, command):
+            outcome = await _until_over(command)
+        duration = timedelta(seconds=time.monotonic() - began)
+        return Execution(outcome=outcome, duration=duration, output=command.take_output())
+
+    async def _finish(self, job: Job, execution: Execution, transition: Transition) -> None:
+        """Have the end stored. The slot is free only after that."""
+        try:
+            await self._context.store.finish(job.claim, execution, transition)
+        except LeaseLost:
+            self._context.emit(events.LeaseLost(job.claim))
+            return
+        tally = self._context.tally
+        tally.buried += isinstance(transition, Bury)
+        tally.given_back += isinstance(execution.outcome, Interrupted) and self._context.drain.is_forced
+        self._context.emit(events.JobFinished(job, execution.outcome, transition.state, execution.duration))
+
+    def _note_start(self, failure: SpawnFailed | Interrupted | None) -> None:
+        """Grow the pause before the next job while the machine has nothing left to start a process with."""
+        if isinstance(failure, Interrupted):
+            self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
+            self._context.emit(events.NoProcessLeft(failure.reason, timedelta(seconds=self._pause)))
+        else:
+            self._pause = 0.0
+
+    async def _recover(self) -> None:
+        """Let the machine recover, if it has to."""
+        if self._pause:
+            with anyio.move_on_after(self._pause):
+                await self._context.drain.begun()
+
+
+async def _until_over(command: RunningCommand) -> Outcome:
+    try:
+        return await command.wait()
+    except BaseException:
+        # The engine itself fails: what it has started must not outlive it.
+        command.kill(Interrupted("its engine failed"))
+        with anyio.CancelScope(shield=True):
+            await command.wait()
+        raise

@@ -1,0 +1,45 @@
+"""Numbered migrations: ``0001_name.sql``, ``0002_…`` beside each backend, each one step of the schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+from queuectl.errors import StoreNewer
+
+__all__ = ["Migration", "load_migrations", "pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from version `number` - 1 of the schema to version `number`."""
+
+    number: int
+    name: str
+    sql: str
+
+
+def load_migrations(package: str) -> list[Migration]:
+    """Read the migrations of a backend's package, in their order, without a gap from 1."""
+    files = sorted(
+        (file for file in resources.files(package).joinpath("migrations").iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    migrations = [Migration(int(file.name[:4]), file.name[5:-4], file.read_text("utf-8")) for file in files]
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
+        raise AssertionError(f"the migrations of {package} are not numbered from 1 without a gap")
+    return migrations
+
+
+def pending(migrations: list[Migration], version: int, place: str) -> list[Migration]:
+    """Give the migrations that a store of this version still wants.
+
+    Raises:
+        StoreNewer: the version is higher than any migration here.
+    """
+    if version > len(migrations):
+        raise StoreNewer(
+            f"{place} was written by a newer queuectl (schema {version}, this one knows {len(migrations)}): "
+            "upgrade queuectl; the store was left as it is"
+        )
+    return migrations[version:]

@@ -1,0 +1,134 @@
+"""One SQLite connection on a thread of its own, and what SQLite's errors mean here."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import aiosqlite
+
+from queuectl.errors import (
+    StoreDamaged,
+    StoreError,
+    StoreForeign,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+__all__ = ["Connection", "store_errors", "translate"]
+
+T = TypeVar("T")
+
+# Strictly more than SQLite's own need: with WAL, FULL makes every commit survive a power cut, and fullfsync does so
+# on macOS, where fsync alone does not. Elsewhere it changes nothing.
+_DURABLE = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON")
+
+# A checkpoint that runs while another connection commits can corrupt the file in SQLite 3.7.0 to 3.51.2, so none
+# happens by itself: see `checkpoint`.
+_NO_AUTOMATIC_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
+
+
+class Connection:
+    """A connection whose work runs on its own thread, one function at a time, each to its end.
+
+    A cancelled caller does not stop a function that has begun: a transaction is one function, so it is never left
+    open.
+    """
+
+    def __init__(self, proxy: aiosqlite.Connection) -> None:
+        self._proxy = proxy
+
+    @classmethod
+    async def open(cls, path: Path, *, busy_timeout: timedelta, read_only: bool = False) -> Connection:
+        """Open an existing store.
+
+        Raises:
+            StoreError: SQLite cannot open the file.
+        """
+        with store_errors(str(path)):
+            proxy = await aiosqlite.connect(
+                _uri(path, "ro" if read_only else "rw"),
+                uri=True,
+                isolation_level=None,
+                timeout=busy_timeout.total_seconds(),
+            )
+        connection = cls(proxy)
+        try:
+            with store_errors(str(path)):
+                await connection.run(_configure)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function with the bare connection on its thread.
+
+        aiosqlite's own methods cost a hop to that thread and back for each statement; a transaction is one hop so.
+        """
+        answer: T = await self._proxy._execute(work, self._proxy._conn)  # type: ignore[no-untyped-call]  # noqa: SLF001 - the one place
+        return answer
+
+    async def close(self) -> None:
+        """Close the connection once what runs on it has ended. Without it the thread would keep the process alive."""
+        await self._proxy.close()
+
+
+def _uri(path: Path, mode: str) -> str:
+    # A name with a question mark or a per cent sign is a name all the same.
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    for pragma in (*_DURABLE, _NO_AUTOMATIC_CHECKPOINT):
+        connection.execute(pragma)
+
+
+@contextmanager
+def store_errors(place: str) -> Iterator[None]:
+    """Turn SQLite's errors into the store's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, place) from error
+
+
+_PRIMARY = 0xFF
+"""The part of an extended result code that holds the primary one."""
+
+_UNREADABLE = "{place} cannot be written by this user: check its permissions and its folder's"
+_LOCKED = "{place} is locked by another process; nothing was changed: try again, or see who holds it"
+_NOT_NOW = "{place} cannot be used now: {error}"
+
+_MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreLocked, _LOCKED),
+    sqlite3.SQLITE_LOCKED: (StoreLocked, _LOCKED),
+    sqlite3.SQLITE_PROTOCOL: (StoreLocked, _LOCKED),
+    sqlite3.SQLITE_FULL: (StoreFull, "no space is left for {place}; nothing was changed: free some and try again"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, _UNREADABLE),
+    sqlite3.SQLITE_PERM: (StoreReadOnly, _UNREADABLE),
+    sqlite3.SQLITE_AUTH: (StoreReadOnly, _UNREADABLE),
+    sqlite3.SQLITE_NOTADB: (
+        StoreForeign,
+        "{place} is no queuectl store: name another with --db; it was left as it is",
+    ),
+    sqlite3.SQLITE_CORRUPT: (StoreDamaged, "{place} is damaged ({error}): restore a backup; it was left as it is"),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, _NOT_NOW),
+    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, _NOT_NOW),
+    sqlite3.SQLITE_NOMEM: (StoreUnavailable, _NOT_NOW),
+}
+
+
+def translate(error: sqlite3.Error, place: str) -> StoreError:
+    """Say in the store's terms what an error of SQLite means."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    kind, text = _MEANINGS.get(code, (StoreError, "{place} cannot be used: {error}"))
+    return kind(text.format(place=place, error=error))

@@ -1,0 +1,104 @@
+"""What the store does for engines: who is there, and what an idle one wants to know. Each runs in a transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queuectl.errors import EngineFenced
+from queuectl.outcome import Interrupted
+from queuectl.output import NO_OUTPUT
+from queuectl.registration import Look
+from queuectl.store.base import Execution
+from queuectl.store.sqlite import claims, rows, sql
+from queuectl.store.sqlite.jobs import marks
+from queuectl.timestamp import from_epoch_ms
+from queuectl.transition import Release
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from queuectl.job import Job
+    from queuectl.registration import EngineRecord, NewEngine
+
+__all__ = ["beat", "deregister", "engines", "fence", "is_idle", "look", "orphans", "register", "request_stop"]
+
+
+def register(connection: sqlite3.Connection, engine: NewEngine, now: int) -> None:
+    """Make an engine known; see `EngineStore.register_engine`."""
+    connection.execute(sql.INSERT_ENGINE, rows.new_engine(engine, now))
+
+
+def beat(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
+    """Raise a heartbeat counter; see `EngineStore.beat`."""
+    row = connection.execute(sql.BEAT, (now, engine_id)).fetchall()
+    if not row:
+        raise EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
+    beats: int = row[0][0]
+    return beats
+
+
+def deregister(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
+    """Give back what an engine holds, and take it off; see `EngineStore.deregister_engine`."""
+    held = [rows.job(row) for row in connection.execute(sql.HELD_BY, (engine_id,)).fetchall()]
+    outcome = Interrupted("given back when its engine stopped")
+    execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
+    for job in held if _is_registered(connection, engine_id) else ():
+        claims.finish(connection, job.claim, execution, Release(job.attempts, job.crashes, outcome.reason), now)
+    connection.execute(sql.DELETE_ENGINE, (engine_id,))
+    return len(held)
+
+
+def _is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:
+    return connection.execute(sql.IS_REGISTERED, (engine_id,)).fetchone() is not None
+
+
+def engines(connection: sqlite3.Connection) -> list[EngineRecord]:
+    """Read the registered engines; see `EngineStore.engines`."""
+    return [rows.engine(row) for row in connection.execute(sql.ENGINES)]
+
+
+def request_stop(connection: sqlite3.Connection, engine_ids: Sequence[str]) -> None:
+    """Ask engines to drain; see `EngineStore.request_stop`."""
+    connection.execute(sql.REQUEST_STOP, (rows.to_json(list(engine_ids)),))
+
+
+def fence(connection: sqlite3.Connection, engine: EngineRecord) -> bool:
+    """Take a dead engine off; see `EngineStore.fence`."""
+    connection.execute(sql.FENCE, (engine.id, engine.beats))
+    return not _is_registered(connection, engine.id)
+
+
+def orphans(connection: sqlite3.Connection) -> list[Job]:
+    """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
+    return [rows.job(row) for row in connection.execute(sql.ORPHANS)]
+
+
+def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] | None, limit: int, now: int) -> Look:
+    """Read what an idle engine wants to know; see `EngineStore.look`."""
+    served, condition = _served(queues)
+    [ready] = connection.execute(sql.COUNT_READY.format(and_queue=condition), (*served, limit)).fetchone()
+    [due] = connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, limit)).fetchone()
+    [next_due] = connection.execute(sql.NEXT_DUE).fetchone()
+    stopping = connection.execute(sql.IS_STOPPING, (engine_id,)).fetchone()
+    return Look(
+        ready=min(ready + due, limit),
+        next_due=None if next_due is None else from_epoch_ms(next_due),
+        stopping=stopping == (1,),
+    )
+
+
+def is_idle(connection: sqlite3.Connection, queues: Sequence[str] | None, now: int) -> bool:
+    """Tell whether nothing is left to do; see `EngineStore.is_idle`."""
+    served, condition = _served(queues)
+    counts = (
+        connection.execute(sql.COUNT_READY.format(and_queue=condition), (*served, 1)),
+        connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, 1)),
+        connection.execute(sql.COUNT_ACTIVE.format(and_queue=condition), tuple(served)),
+    )
+    return not any(cursor.fetchone()[0] for cursor in counts)
+
+
+def _served(queues: Sequence[str] | None) -> tuple[Sequence[str], str]:
+    """Give the parameters and the condition that keep to the queues an engine serves."""
+    return ((), "") if queues is None else (queues, f"AND queue IN ({marks(queues)})")

@@ -1,0 +1,185 @@
+"""What the store does for those who make jobs and look at them. Each function runs inside a transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from queuectl.errors import AmbiguousId, DuplicateJob, JobNotFound
+from queuectl.job import ID_ALPHABET, JobState, OnConflict, Receipt
+from queuectl.output import Chunk, RunOutput, Stream, assemble
+from queuectl.store.base import JobFilter, Sort
+from queuectl.store.sqlite import rows, sql
+from queuectl.timestamp import to_epoch_ms
+from queuectl.transition import Action, allowed_from, check
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from queuectl.job import Job, NewJob, Run
+    from queuectl.store.base import Selection
+
+MIN_PREFIX = 4
+"""Characters of an id that may stand for the whole of it."""
+
+
+def enqueue(
+    connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
+) -> list[Receipt]:
+    """Insert jobs under these ids, those without a directory with `cwd`; see `JobStore.enqueue`."""
+    taken = _queues_of([job.id for job in jobs if job.id is not None], connection)
+    receipts: list[Receipt] = []
+    new: list[rows.Row] = []
+    for job, job_id in zip(jobs, ids, strict=True):
+        if job_id in taken:
+            if job.on_conflict is not OnConflict.IGNORE:
+                raise DuplicateJob(
+                    f"the id {job_id} is taken: choose another, or enqueue with on_conflict ignore to leave that job be"
+                )
+            receipts.append(Receipt(job_id, taken[job_id], existing=True))
+            continue
+        new.append(rows.new_job(job, job_id, cwd, now))
+        receipts.append(Receipt(job_id, job.queue, existing=False))
+        if job.id is not None:
+            taken[job_id] = job.queue
+    connection.executemany(sql.INSERT_JOB, new)
+    return receipts
+
+
+def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:
+    if not ids:
+        return {}
+    return dict(connection.execute(sql.QUEUES_OF, (rows.to_json(ids),)))
+
+
+def resolve(connection: sqlite3.Connection, text: str) -> str:
+    """Find the id that a user means; see `JobStore.resolve`."""
+    if connection.execute(sql.EXISTS_JOB, (text,)).fetchone():
+        return text
+    found: list[str] = []
+    if len(text) >= MIN_PREFIX and set(text) <= set(ID_ALPHABET):
+        found = [row[0] for row in connection.execute(sql.GENERATED_IDS_BY_PREFIX, {"prefix": text})]
+    if not found:
+        raise JobNotFound(_no_job(text))
+    if len(found) > 1:
+        more = ", …" if len(found) > 5 else ""  # noqa: PLR2004 - as many as the statement leaves room for
+        raise AmbiguousId(f"{text} is the beginning of several ids: {', '.join(found[:5])}{more}; give more of it")
+    return found[0]
+
+
+def get(connection: sqlite3.Connection, job_id: str) -> Job:
+    """Read one job; see `JobStore.get`."""
+    row = connection.execute(sql.JOB_BY_ID, (job_id,)).fetchone()
+    if row is None:
+        raise JobNotFound(_no_job(job_id))
+    return rows.job(row)
+
+
+_ORDERS = {
+    Sort.CREATED: "seq",
+    Sort.UPDATED: "updated_at, seq",
+    Sort.RUN_AT: "run_at, seq",
+    Sort.FINISHED: "finished_at, seq",
+    Sort.PRIORITY: "priority, seq",
+}
+
+
+def find(connection: sqlite3.Connection, where: JobFilter, sort: Sort, limit: int | None) -> list[int]:
+    """Give the seqs of the last `limit` jobs that fit, in the order of `sort`."""
+    condition, parameters = conditions(where)
+    backwards = ", ".join(f"{column} DESC" for column in _ORDERS[sort].split(", "))
+    statement = sql.SEQS.format(where=condition, order=backwards)
+    seqs = [row[0] for row in connection.execute(statement, (*parameters, -1 if limit is None else limit))]
+    seqs.reverse()
+    return seqs
+
+
+def read(connection: sqlite3.Connection, seqs: list[int]) -> list[Job]:
+    """Read jobs by their seqs; those that are gone meanwhile are left out."""
+    return [rows.job(row) for row in connection.execute(sql.JOBS_BY_SEQ, (json.dumps(seqs),))]
+
+
+def conditions(where: JobFilter) -> tuple[str, list[object]]:
+    """Write a filter as SQL. No text of a user's stands in it: only marks for parameters."""
+    terms, parameters = ["1"], list[object]()
+    for column, values in (("state", where.states), ("queue", where.queues)):
+        if values:
+            terms.append(f"{column} IN ({marks(values)})")
+            parameters += values
+    if where.states and set(where.states) <= _NOTABLE:
+        # Said literally, so that the partial index is seen to fit.
+        terms.append("state IN ('blocked', 'failed', 'dead', 'cancelled')")
+    if where.states == (JobState.PROCESSING,):
+        terms.append("state = 'processing'")
+    for tag in where.tags:
+        terms.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)")
+        parameters.append(tag)
+    if where.since is not None:
+        terms.append("created_at >= ?")
+        parameters.append(to_epoch_ms(where.since))
+    return " AND ".join(terms), parameters
+
+
+_NOTABLE = {JobState.BLOCKED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED}
+
+
+def marks(values: Sequence[object]) -> str:
+    """Give as many parameter marks as there are values."""
+    return ", ".join("?" * len(values))
+
+
+def runs(connection: sqlite3.Connection, job_id: str) -> list[Run]:
+    """Read the runs of a job; see `JobStore.list_runs`."""
+    get(connection, job_id)
+    return [rows.run(row) for row in connection.execute(sql.RUNS_OF, {"id": job_id})]
+
+
+def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
+    """Read what a run has printed; see `JobStore.read_output`."""
+    pieces = connection.execute(sql.OUTPUT_OF, (job_id, run)).fetchall()
+    return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
+
+
+def retry(connection: sqlite3.Connection, selection: Selection, now: int, *, dry_run: bool) -> list[str]:
+    """Make jobs due again by hand; see `JobStore.apply`."""
+    if isinstance(selection, JobFilter):
+        chosen = _allowing(connection, selection, Action.RETRY)
+    else:
+        chosen = _named(connection, selection, Action.RETRY)
+    if not dry_run:
+        connection.execute(sql.RETRY, {"now": now, "seqs": json.dumps(list(chosen))})
+    return list(chosen.values())
+
+
+def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) -> dict[int, str]:
+    """Give id by seq of the jobs that fit a filter and allow an action, from the oldest."""
+    condition, parameters = conditions(where)
+    allowed = allowed_from(action)
+    statement = sql.IDS.format(where=f"{condition} AND state IN ({marks(allowed)})")
+    return dict(connection.execute(statement, (*parameters, *allowed)))
+
+
+def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
+    """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
+    found = connection.execute(sql.NAMED, (rows.to_json(list(dict.fromkeys(ids))),)).fetchall()
+    if missing := set(ids).difference(job_id for _, job_id, _ in found):
+        raise JobNotFound(_no_job(*sorted(missing)))
+    for _, job_id, state in found:
+        check(job_id, JobState(state), action)
+    return {seq: job_id for seq, job_id, _ in found}
+
+
+def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int) -> int:
+    """Delete finished jobs; see `JobStore.purge`. A negative `limit` is none."""
+    condition, parameters = conditions(JobFilter(states=tuple(states)))
+    condition += " AND finished_at IS NOT NULL"
+    if before is not None:
+        condition += " AND finished_at < ?"
+        parameters.append(to_epoch_ms(before))
+    return connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+
+
+def _no_job(*ids: str) -> str:
+    return f"there is no job {', '.join(ids)}: 'queuectl list' shows those there are"

@@ -1,0 +1,192 @@
+"""Rows of the SQLite store to values, and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from queuectl.job import FINAL_STATES, Job, JobState, NewJob, Run
+from queuectl.outcome import Exited, Signalled, SpawnFailed, TimedOut
+from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
+from queuectl.timestamp import from_epoch_ms, to_epoch_ms
+from queuectl.transition import Complete, Retry, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from queuectl.job import Claim
+    from queuectl.store.base import Execution
+
+Row: TypeAlias = tuple[Any, ...]
+Parameters: TypeAlias = dict[str, object]
+
+
+def milliseconds(duration: timedelta | None) -> int | None:
+    """Give whole milliseconds, rounded."""
+    return None if duration is None else round(duration / timedelta(milliseconds=1))
+
+
+def _duration(value: int | None) -> timedelta | None:
+    return None if value is None else timedelta(milliseconds=value)
+
+
+def _time(value: int | None) -> datetime | None:
+    return None if value is None else from_epoch_ms(value)
+
+
+def to_json(value: object) -> str:
+    """Write JSON as the store keeps it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _codes(codes: Iterable[int]) -> str:
+    return to_json(sorted(codes)) if codes else "[]"
+
+
+def new_job(job: NewJob, job_id: str, cwd: str, now: int) -> Row:
+    """Give the parameters of INSERT_JOB."""
+    run_at = now if job.run_at is None else to_epoch_ms(job.run_at)
+    is_argv = not isinstance(job.command, str)
+    return (
+        job_id,
+        run_at <= now,
+        job.queue,
+        job.priority,
+        run_at,
+        now,
+        now,
+        milliseconds(job.timeout),
+        job.max_retries,
+        job.backoff,
+        job.backoff_base,
+        milliseconds(job.backoff_max),
+        job.backoff_jitter,
+        None if job.retry_on is None else _codes(job.retry_on),
+        _codes(job.no_retry_on),
+        is_argv,
+        to_json(job.tags) if job.tags else "[]",
+        job.cwd or cwd,
+        to_json(job.command) if is_argv else job.command,
+        to_json(dict(job.env)) if job.env else "{}",
+        job.stdin,
+    )
+
+
+def job(row: Row) -> Job:
+    """Read a row of JOB_COLUMNS."""
+    return Job(
+        id=row[0],
+        state=JobState(row[1]),
+        queue=row[2],
+        priority=row[3],
+        run_at=from_epoch_ms(row[4]),
+        attempts=row[5],
+        runs=row[6],
+        crashes=row[7],
+        created_at=from_epoch_ms(row[8]),
+        updated_at=from_epoch_ms(row[9]),
+        started_at=_time(row[10]),
+        finished_at=_time(row[11]),
+        engine_id=row[12],
+        worker=row[13],
+        claim_token=row[14],
+        pid=row[15],
+        pid_start=row[16],
+        exit_code=row[17],
+        error=row[18],
+        timeout=_duration(row[19]),
+        max_retries=row[20],
+        backoff=row[21],
+        backoff_base=row[22],
+        backoff_max=_duration(row[23]),
+        backoff_jitter=row[24],
+        retry_on=None if row[25] is None else frozenset(json.loads(row[25])),
+        no_retry_on=frozenset(json.loads(row[26])),
+        tags=tuple(json.loads(row[28])),
+        cwd=row[29],
+        command=tuple(json.loads(row[30])) if row[27] else row[30],
+        env=json.loads(row[31]),
+        stdin=row[32],
+    )
+
+
+def run(row: Row) -> Run:
+    """Read a row of RUNS_OF."""
+    return Run(
+        job_id=row[0],
+        run=row[1],
+        attempt=row[2],
+        engine_id=row[3],
+        worker=row[4],
+        outcome=row[5],
+        exit_code=row[6],
+        signal=row[7],
+        error=row[8],
+        started_at=from_epoch_ms(row[9]),
+        finished_at=_time(row[10]),
+        duration=None if row[11] is None else timedelta(microseconds=row[11]),
+    )
+
+
+def claim(held: Claim) -> Parameters:
+    """Give the parameters that name a claim."""
+    return {"id": held.job_id, "engine_id": held.engine_id, "token": held.token}
+
+
+def end_of_run(execution: Execution, transition: Transition, now: int) -> Parameters:
+    """Give the parameters of RECORD_RUN and FINISH, but for the claim."""
+    outcome = execution.outcome
+    duration = execution.duration
+    return {
+        "outcome": outcome.name,
+        "exit_code": outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
+        "signal": outcome.signal if isinstance(outcome, Signalled) else None,
+        "ended_by_itself": isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
+        "duration_us": None if duration is None else round(duration / timedelta(microseconds=1)),
+        "state": transition.state,
+        "ready": transition.state is JobState.PENDING,
+        "attempts": transition.attempts,
+        "crashes": transition.crashes,
+        "run_at": to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,
+        "finished_at": now if transition.state in FINAL_STATES else None,
+        "error": None if isinstance(transition, Complete) else transition.error,
+        "now": now,
+    }
+
+
+def new_engine(engine: NewEngine, now: int) -> Row:
+    """Give the parameters of INSERT_ENGINE."""
+    process = engine.process
+    return (
+        engine.id,
+        process.host,
+        process.boot_id,
+        process.pid_namespace,
+        process.pid,
+        process.start,
+        engine.workers,
+        milliseconds(engine.lease),
+        None if engine.queues is None else to_json(engine.queues),
+        engine.version,
+        now,
+        now,
+    )
+
+
+def engine(row: Row) -> EngineRecord:
+    """Read a row of ENGINES."""
+    return EngineRecord(
+        id=row[0],
+        process=ProcessIdentity(host=row[1], boot_id=row[2], pid_namespace=row[3], pid=row[4], start=row[5]),
+        workers=row[6],
+        lease=timedelta(milliseconds=row[7]),
+        queues=None if row[8] is None else tuple(json.loads(row[8])),
+        version=row[9],
+        beats=row[10],
+        started_at=from_epoch_ms(row[11]),
+        beat_at=from_epoch_ms(row[12]),
+        stopping=bool(row[13]),
+        processing=row[14],
+    )

@@ -1,0 +1,185 @@
+"""Making a store, recognising one, and bringing an older one up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from queuectl.errors import (
+    StoreForeign,
+    StoreMissing,
+    StoreOlder,
+    StoreReadOnly,
+    StoreUnavailable,
+    StoreUntrusted,
+)
+from queuectl.store import liveness, migrate
+from queuectl.store.sqlite import rows, sql
+from queuectl.store.sqlite.connection import store_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MIGRATIONS", "check_owner", "check_place", "check_version", "create_file", "prepare", "version_of"]
+
+APPLICATION_ID = 0x51756374
+"""``Quct`` in the file's header: what tells a queuectl store from other SQLite files."""
+
+MIGRATIONS = migrate.load_migrations("queuectl.store.sqlite")
+
+_OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+
+
+def create_file(path: Path) -> None:
+    """Make an empty file that only its owner may read, unless there is one.
+
+    Raises:
+        StoreUnavailable: the folder is missing or may not be written.
+    """
+    try:
+        # Never opened again by us where it exists: closing a second descriptor would drop SQLite's locks on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be created: {error.strerror}; name another place with --db") from error
+
+
+def check_place(path: Path) -> None:
+    """See that there is a store at a place, or an empty file that can become one, without touching it.
+
+    Raises:
+        StoreMissing: there is nothing.
+        StoreForeign: there is something else.
+        StoreReadOnly: this user may not read it.
+        StoreUnavailable: SQLite here is too old.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: queuectl needs 3.37 or newer")
+    if not path.exists():
+        raise StoreMissing(f"there is no store at {path}: make one with 'queuectl db init', or name another with --db")
+    if not path.is_file():
+        raise StoreForeign(f"{path} is no file, so it is no queuectl store: name another with --db")
+    if not os.access(path, os.R_OK):
+        raise StoreReadOnly(f"{path} cannot be read by this user: check its permissions")
+    # Immutable: no lock, no recovery, no file beside it.
+    with store_errors(str(path)), closing(_peek(path)) as connection:
+        [found] = connection.execute("PRAGMA application_id").fetchone()
+        if found != APPLICATION_ID and (found or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
+            raise StoreForeign(
+                f"{path} is a SQLite file of another program: name another with --db; it was left as it is"
+            )
+
+
+def _peek(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def check_owner(path: Path) -> None:
+    """See that nobody else can put commands into the store.
+
+    Raises:
+        StoreUntrusted: others may write to it, or it belongs to another user.
+    """
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        raise StoreUntrusted(
+            f"{path} belongs to another user (uid {status.st_uid}), who could make you run commands: "
+            "run the engine as that user, or pass --trust-store"
+        )
+    if status.st_mode & 0o022:
+        raise StoreUntrusted(
+            f"others may write to {path} (mode {status.st_mode & 0o777:04o}) and so make you run commands: "
+            f"chmod 600 it, or pass --trust-store"
+        )
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Give the number of the last migration that the store has had; 0 for an empty file."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    """Make sure that the store has this program's schema; an empty or older one is migrated, unless `read_only`.
+
+    Each migration is one transaction, so that a crash leaves a whole schema of one version or the next.
+
+    Raises:
+        StoreNewer: a newer program wrote it.
+        StoreOlder: it wants a migration, and that must not happen now.
+        StoreMissing: it is still empty, and is only to be read.
+    """
+    wanted = migrate.pending(MIGRATIONS, version_of(connection), str(path))
+    if wanted and read_only:
+        if version_of(connection) == 0:
+            raise StoreMissing(
+                f"{path} is empty: make a store of it with 'queuectl db init', or name another with --db"
+            )
+        raise StoreOlder(f"{path} has an older schema: run 'queuectl db migrate' once")
+    for migration in wanted:
+        _apply(connection, path, migration)
+    if not read_only:
+        _use_wal(connection, path)
+
+
+def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migration) -> None:
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        # Another process may have done it while this one waited for the lock.
+        if version_of(connection) < migration.number:
+            if migration.number > 1:
+                _refuse_live_engines(connection, path)
+            for statement in _statements(migration.sql):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {migration.number}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _statements(script: str) -> list[str]:
+    # Not executescript(): that commits first, and what follows would run outside of the transaction.
+    statements: list[str] = []
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements
+
+
+def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
+    live = [
+        engine
+        for engine in map(rows.engine, connection.execute(sql.ENGINES).fetchall())
+        if not liveness.is_gone(engine.process)
+    ]
+    if live:
+        names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
+        raise StoreOlder(f"{path} has an older schema, and engine {names} still runs on it: stop it first")
+
+
+def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
+    [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreUnavailable(f"{path} is on a file system where SQLite's WAL does not work: name another with --db")
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """See, inside a write transaction, that the schema is still the one this program knows.
+
+    Raises:
+        StoreNewer: a newer program has migrated it meanwhile.
+        StoreOlder: an older copy was put in its place.
+    """
+    version = version_of(connection)
+    if version != len(MIGRATIONS):
+        migrate.pending(MIGRATIONS, version, str(path))
+        raise StoreOlder(f"{path} was replaced by one with an older schema: restart, or run 'queuectl db migrate'")

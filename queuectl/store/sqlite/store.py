@@ -1,0 +1,347 @@
+"""The SQLite store: each method is one function on a connection, with `sql` beside it.
+
+Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
+functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from queuectl.errors import InvalidJob, StoreLocked, StoreReadOnly
+from queuectl.store.base import JobFilter, Sort
+from queuectl.store.ids import new_id
+from queuectl.store.sqlite import claims, engines, figures, jobs, schema, sql
+from queuectl.store.sqlite.claims import QueueTurn
+from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.watch import ChangeWatch
+from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
+from queuectl.timestamp import from_epoch_ms, to_epoch_ms
+from queuectl.transition import Action
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from queuectl.errors import StoreError
+    from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
+    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.store.base import Execution, Selection
+    from queuectl.transition import Transition
+
+__all__ = ["SqliteStore", "open_sqlite_store"]
+
+T = TypeVar("T")
+
+_PAGE = 500
+"""Jobs in one read of a list, so that no reader holds the log for long."""
+
+_SLICE = timedelta(seconds=1)
+"""How long a patient writer waits for a lock before it says so."""
+
+
+class SqliteStore:
+    """Jobs in one SQLite file. Made by `open_sqlite_store`."""
+
+    def __init__(self, path: Path, reader: Connection, writer: Writer | None, clock: Callable[[], datetime]) -> None:
+        self._path = path
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._turn = QueueTurn()
+        self._watch: ChangeWatch | None = None
+
+    # ── Jobs ─────────────────────────────────────────────────────────────────
+
+    async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
+        """See `JobStore.enqueue`."""
+        ids = [job.id or new_id() for job in new]
+        work = partial(jobs.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
+        return await self._write(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
+
+    async def resolve(self, text: str) -> str:
+        """See `JobStore.resolve`."""
+        return await self._read(partial(jobs.resolve, text=text))
+
+    async def get(self, job_id: str) -> Job:
+        """See `JobStore.get`."""
+        return await self._read(partial(jobs.get, job_id=job_id))
+
+    async def list_jobs(
+        self, where: JobFilter, *, sort: Sort = Sort.CREATED, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        """See `JobStore.list_jobs`."""
+        seqs = await self._read(partial(jobs.find, where=where, sort=sort, limit=limit))
+        for start in range(0, len(seqs), _PAGE):
+            for job in await self._read(partial(jobs.read, seqs=seqs[start : start + _PAGE])):
+                yield job
+
+    async def list_runs(self, job_id: str) -> list[Run]:
+        """See `JobStore.list_runs`."""
+        return await self._read(partial(jobs.runs, job_id=job_id))
+
+    async def read_output(self, job_id: str, run: int) -> RunOutput:
+        """See `JobStore.read_output`."""
+        return await self._read(partial(jobs.output, job_id=job_id, run=run))
+
+    async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
+        """See `JobStore.apply`."""
+        if action is not Action.RETRY:
+            raise NotImplementedError(action)
+        work = partial(jobs.retry, selection=selection, now=self._now_ms(), dry_run=dry_run)
+        return await (self._read(work) if dry_run else self._write(work))
+
+    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+        """See `JobStore.purge`."""
+        work = partial(jobs.purge, states=states, before=before, limit=-1 if limit is None else limit)
+        return await self._write(work, alone=limit is None or limit > MAX_GROUP)
+
+    # ── The life of a claim ──────────────────────────────────────────────────
+
+    def now(self) -> datetime:
+        """See `WorkerStore.now`."""
+        return from_epoch_ms(self._now_ms())
+
+    async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
+        """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
+        served = None if queues is None else tuple(queues)
+        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
+        return await self._writing.submit_joint((engine_id, served), work, worker, rank=Rank.CLAIM)
+
+    async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
+        """See `WorkerStore.report`."""
+        work = partial(claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=self._now_ms())
+        await self._write(work, rank=Rank.FINISH)
+
+    async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
+        """See `WorkerStore.finish`."""
+        work = partial(claims.finish, claim=claim, execution=execution, transition=transition, now=self._now_ms())
+        await self._write(work, rank=Rank.FINISH)
+
+    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+        """See `WorkerStore.rescue`."""
+        work = partial(
+            claims.rescue,
+            engine_id=engine_id,
+            job=job,
+            execution=execution,
+            transition=transition,
+            now=self._now_ms(),
+        )
+        await self._write(work, rank=Rank.FINISH)
+
+    # ── Engines ──────────────────────────────────────────────────────────────
+
+    @property
+    def is_on_one_machine(self) -> bool:
+        """See `EngineStore.is_on_one_machine`. SQLite's log needs memory that all its users share."""
+        return True
+
+    async def register_engine(self, engine: NewEngine) -> None:
+        """See `EngineStore.register_engine`."""
+        await self._write(partial(engines.register, engine=engine, now=self._now_ms()), rank=Rank.BEAT)
+
+    async def beat(self, engine_id: str) -> int:
+        """See `EngineStore.beat`."""
+        return await self._write(partial(engines.beat, engine_id=engine_id, now=self._now_ms()), rank=Rank.BEAT)
+
+    async def deregister_engine(self, engine_id: str) -> int:
+        """See `EngineStore.deregister_engine`."""
+        return await self._write(partial(engines.deregister, engine_id=engine_id, now=self._now_ms()))
+
+    async def engines(self) -> list[EngineRecord]:
+        """See `EngineStore.engines`."""
+        return await self._read(engines.engines)
+
+    async def request_stop(self, engine_ids: Sequence[str]) -> None:
+        """See `EngineStore.request_stop`."""
+        await self._write(partial(engines.request_stop, engine_ids=engine_ids))
+
+    async def fence(self, engine: EngineRecord) -> bool:
+        """See `EngineStore.fence`."""
+        return await self._write(partial(engines.fence, engine=engine), rank=Rank.BEAT)
+
+    async def orphans(self) -> list[Job]:
+        """See `EngineStore.orphans`."""
+        return await self._read(engines.orphans)
+
+    async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
+        """See `EngineStore.look`."""
+        work = partial(engines.look, engine_id=engine_id, queues=queues, limit=limit, now=self._now_ms())
+        return await self._read(work)
+
+    async def is_idle(self, queues: Sequence[str] | None) -> bool:
+        """See `EngineStore.is_idle`."""
+        return await self._read(partial(engines.is_idle, queues=queues, now=self._now_ms()))
+
+    async def wait_for_change(self, at_most: float) -> None:
+        """See `EngineStore.wait_for_change`."""
+        if self._watch is None:
+            self._watch = ChangeWatch(self._path)
+        await self._watch.wait(at_most)
+
+    # ── The store itself ─────────────────────────────────────────────────────
+
+    async def settings(self) -> Mapping[str, str]:
+        """See `AdminStore.settings`."""
+        return await self._read(lambda connection: dict(connection.execute(sql.SETTINGS).fetchall()))
+
+    async def set_setting(self, name: str, text: str) -> None:
+        """See `AdminStore.set_setting`."""
+        await self._write(lambda connection: connection.execute(sql.SET_SETTING, (name, text)))
+
+    async def unset_setting(self, name: str) -> None:
+        """See `AdminStore.unset_setting`."""
+        await self._write(lambda connection: connection.execute(sql.UNSET_SETTING, (name,)))
+
+    async def counts(self) -> list[QueueCounts]:
+        """See `AdminStore.counts`."""
+        return await self._read(figures.counts)
+
+    async def stats(self) -> Stats:
+        """See `AdminStore.stats`."""
+        return await self._read(partial(figures.stats, now=self._now_ms()))
+
+    # ── Within ───────────────────────────────────────────────────────────────
+
+    def _now_ms(self) -> int:
+        return to_epoch_ms(self._clock())
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreReadOnly(f"{self._path} was opened to be read only")
+        return self._writer
+
+    async def _write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        rank: Rank = Rank.CLIENT,
+        repeatable: bool = True,
+        alone: bool = False,
+        ids: Sequence[str] = (),
+    ) -> T:
+        return await self._writing.submit(work, rank=rank, repeatable=repeatable, alone=alone, ids=ids)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with store_errors(str(self._path)):
+            return await self._reader.run(partial(_in_one_view, work))
+
+    def close_watch(self) -> None:
+        """Stop watching for changes."""
+        if self._watch is not None:
+            self._watch.close()
+
+
+def _in_one_view(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    """Run a function that reads, so that all its statements see the store at the same moment."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _current_directory(new: Sequence[NewJob]) -> str:
+    if all(job.cwd is not None for job in new):
+        return ""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise InvalidJob("the current directory was deleted: change to another, or name one with cwd") from None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_sqlite_store(
+    path: Path,
+    *,
+    read_only: bool,
+    busy_timeout: timedelta | None,
+    check_owner: bool,
+    on_wait: Callable[[StoreError | None], None] | None,
+    clock: Callable[[], datetime] | None,
+) -> AsyncIterator[SqliteStore]:
+    """Open the store at `path`; see `queuectl.store.open_store`."""
+    patient = busy_timeout is None
+    tell = on_wait or _tell_nobody
+    timeout = _SLICE if busy_timeout is None else busy_timeout
+    if not read_only:
+        schema.create_file(path)
+    schema.check_place(path)
+    if check_owner:
+        schema.check_owner(path)
+    await _prepare(path, timeout, read_only=read_only, patient=patient, on_wait=tell)
+    reader = await Connection.open(path, busy_timeout=timeout, read_only=read_only and not os.access(path, os.W_OK))
+    try:
+        if read_only:
+            yield SqliteStore(path, reader, None, clock or _utc_now)
+        else:
+            async with _open_writer(path, timeout, patient=patient, on_wait=tell) as writer:
+                store = SqliteStore(path, reader, writer, clock or _utc_now)
+                try:
+                    yield store
+                finally:
+                    store.close_watch()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await reader.close()
+
+
+def _tell_nobody(_error: StoreError | None) -> None:
+    pass
+
+
+@asynccontextmanager
+async def _open_writer(
+    path: Path, timeout: timedelta, *, patient: bool, on_wait: Callable[[StoreError | None], None]
+) -> AsyncIterator[Writer]:
+    writer = Writer(path, partial(Connection.open, path, busy_timeout=timeout), patient=patient, on_wait=on_wait)
+    await writer.open()
+    try:
+        yield writer
+    finally:
+        with anyio.CancelScope(shield=True):
+            await writer.close()
+
+
+async def _prepare(
+    path: Path,
+    timeout: timedelta,
+    *,
+    read_only: bool,
+    patient: bool,
+    on_wait: Callable[[StoreError | None], None],
+) -> None:
+    """Bring the schema up to date on a connection of its own."""
+    connection = await Connection.open(path, busy_timeout=timeout, read_only=read_only and not os.access(path, os.W_OK))
+    try:
+        waited = False
+        while True:
+            try:
+                with store_errors(str(path)):
+                    await connection.run(partial(schema.prepare, path=path, read_only=read_only))
+                break
+            except StoreLocked as error:
+                if not patient:
+                    raise
+                if not waited:
+                    on_wait(error)
+                waited = True
+        if waited:
+            on_wait(None)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()

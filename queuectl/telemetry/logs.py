@@ -1,0 +1,132 @@
+"""An engine's log on stderr: its events in words.
+
+Jobs are named by their ids. What they run, and with which environment, is never written: it may hold secrets.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, assert_never
+
+import structlog
+
+from queuectl.events import (
+    DrainStarted,
+    EngineFenced,
+    EngineStarted,
+    EngineStopped,
+    JobClaimed,
+    JobFinished,
+    JobRescued,
+    JobsPruned,
+    LeaseLost,
+    NoProcessLeft,
+    SettingsRefused,
+    StopForced,
+    StoreRecovered,
+    StoreWaiting,
+)
+from queuectl.job import JobState
+from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, Outcome, Signalled, SpawnFailed, TimedOut
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+    from queuectl.events import Event
+
+__all__ = ["configure", "log_event"]
+
+_log = structlog.get_logger()
+
+
+def configure(level: int, *, colour: bool) -> None:
+    """Send the log to stderr, from `level` on: coloured lines for a person, else a JSON object a line."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(_console(colour=colour) if sys.stderr.isatty() else _json_lines()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # Looked up for each line: a progress bar puts itself in the stream's place while it is shown.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _console(*, colour: bool) -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=colour, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _json_lines() -> list[Processor]:
+    # Local variables in a traceback would show commands and environments.
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(transformer), structlog.processors.JSONRenderer()]
+
+
+def log_event(event: Event) -> None:
+    """Write one event: what is routine from level debug or info on, what a person should look at as a warning."""
+    match event:
+        case JobClaimed() | JobFinished() | JobRescued() | LeaseLost():
+            _log_job(event)
+        case EngineStarted() | DrainStarted() | StopForced() | EngineStopped() | EngineFenced():
+            _log_engine(event)
+        case JobsPruned(count=count):
+            _log.info("old jobs deleted", count=count)
+        case NoProcessLeft(reason=reason, pause=pause):
+            _log.warning("no process could be started; slowing down", reason=reason, pause=pause.total_seconds())
+        case SettingsRefused(reason=reason):
+            _log.warning("stored settings refused; keeping the earlier ones", reason=reason)
+        case StoreWaiting(reason=reason):
+            _log.warning("the store cannot be used now; waiting", reason=reason)
+        case StoreRecovered():
+            _log.warning("the store can be used again")
+        case _:
+            assert_never(event)
+
+
+def _log_job(event: JobClaimed | JobFinished | JobRescued | LeaseLost) -> None:
+    match event:
+        case JobClaimed(job=job):
+            _log.debug("job claimed", job=job.id, run=job.runs, queue=job.queue, worker=job.worker)
+        case JobFinished(job=job, outcome=outcome, state=state, duration=duration):
+            write = _log.warning if state is JobState.DEAD else _log.info
+            seconds = round(duration.total_seconds(), 3)
+            write(f"job {state}", job=job.id, run=job.runs, **_outcome_fields(outcome), duration=seconds)
+        case JobRescued(job=job, state=state, reason=reason, killed=killed):
+            _log.warning("job of a dead engine rescued", job=job.id, state=state, reason=reason, killed=killed)
+        case LeaseLost(claim=claim):
+            _log.warning("job lost to another engine; its end is not recorded here", job=claim.job_id)
+        case _:
+            assert_never(event)
+
+
+def _log_engine(event: EngineStarted | DrainStarted | StopForced | EngineStopped | EngineFenced) -> None:
+    match event:
+        case EngineStarted(engine_id=engine_id, workers=workers, queues=queues):
+            _log.info("engine started", engine=engine_id, workers=workers, queues=queues or "all")
+        case DrainStarted(reason=reason, running=running):
+            _log.info("draining: no new jobs, waiting for those that run", reason=reason, running=running)
+        case StopForced(reason=reason, running=running):
+            _log.warning("stopping the jobs that still run", reason=reason, running=running)
+        case EngineStopped(engine_id=engine_id, given_back=given_back):
+            _log.info("engine stopped", engine=engine_id, given_back=given_back)
+        case EngineFenced(engine_id=engine_id):
+            _log.warning("taken for dead by others; starting anew", engine=engine_id)
+        case _:
+            assert_never(event)
+
+
+def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
+    """Name an outcome with its figures, but not with its words: those may quote the command."""
+    fields: dict[str, Any] = {"outcome": outcome.name}
+    match outcome:
+        case Exited(exit_code=code) | SpawnFailed(exit_code=code):
+            fields["exit_code"] = code
+        case Signalled(signal=number):
+            fields["signal"] = number
+        case TimedOut(timeout=timeout):
+            fields["timeout"] = timeout.total_seconds()
+        case Cancelled() | Interrupted() | EngineDied():
+            pass
+    return fields
