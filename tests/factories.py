@@ -74,14 +74,14 @@ def execution(
     return Execution(outcome=outcome, duration=duration, output=output)
 
 
-async def claim(store: Store, engine_id: str, queues: Sequence[str] | None = None) -> Job | None:
+async def claim_next(store: Store, engine_id: str, queues: Sequence[str] | None = None) -> Job | None:
     """Claim the next job, if there is one, for a worker that holds none yet."""
     return await store.claim(engine_id, next(_FREE_WORKERS), queues)
 
 
 async def take(store: Store, engine_id: str, queues: Sequence[str] | None = None) -> Job:
     """Claim the next job, which must be there, for a worker that holds none yet."""
-    job = await claim(store, engine_id, queues)
+    job = await claim_next(store, engine_id, queues)
     assert job is not None, "no job is due"
     return job
 

@@ -69,8 +69,8 @@ def choose_runs(job_id: str, runs: Sequence[Run], number: int | None, attempt: i
     found = [run for run in runs if (run.run == number if attempt is None else run.attempt == attempt)]
     if not found:
         asked = f"run {number}" if attempt is None else f"attempt {attempt}"
-        known = f"its runs are 1 to {runs[-1].run}" if runs else "it has not run yet"
-        raise RunNotFound(f"job {job_id} has no {asked}: {known}")
+        known = counted(len(runs), "run") if runs else "not run yet"
+        raise RunNotFound(f"job {job_id} has no {asked}: it has {known}")
     return found[-1:]
 
 

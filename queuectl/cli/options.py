@@ -13,7 +13,7 @@ import asyncclick as click
 
 from queuectl.duration import parse_duration
 from queuectl.errors import InvalidInput
-from queuectl.settings import SETTINGS, Settings, environment_settings
+from queuectl.settings import Settings
 from queuectl.store import open_store
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class Invocation:
 
     def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
         """Open the store for a command, which waits no longer than `busy_timeout` for its write lock."""
-        texts = environment_settings(self.environ)
-        timeout = SETTINGS["busy_timeout"].parse(texts["busy_timeout"]) if "busy_timeout" in texts else None
-        return open_store(self.url, read_only=read_only, busy_timeout=timeout or Settings().busy_timeout)
+        # What the store says about it can be read only when it is open.
+        busy_timeout = Settings.resolve({}, self.environ).busy_timeout
+        return open_store(self.url, read_only=read_only, busy_timeout=busy_timeout)
 
     async def settings(self, store: Store) -> Settings:
         """Put the settings together from the environment and the store."""
@@ -81,7 +81,7 @@ class Invocation:
     def say(self, words: str, mark: str = "✓") -> None:
         """Tell a person what was done. Programs that read JSON are told nothing, nor is who asked for quiet."""
         if not (self.quiet or self.is_json):
-            click.secho(f"{mark} ", fg="green", nl=False, err=True)
+            click.secho(f"{mark} ", fg="red" if mark == "✗" else "green", nl=False, err=True)
             click.echo(words, err=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,11 @@ __all__ = ["Table", "emit", "in_pages", "print_document", "print_documents", "pr
 
 PAGE = 500
 """How many rows are laid out together."""
-UNLIMITED = 1_000_000
+UNLIMITED = 1 << 24
 """The width of a table that no terminal cuts."""
+MIN_WIDTH = 16
+"""What the last column keeps on a narrow terminal."""
+GAP = 2
 
 STYLES: Mapping[str, str] = {
     "pending": "cyan",
@@ -104,25 +106,33 @@ class Table:
         from rich.table import Table as Layout  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        layout = Layout(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not self._has_begun)
-        *fixed, last = zip(self._headings, self._widths, strict=True)
-        for heading, width in fixed:
-            layout.add_column(heading, no_wrap=True, min_width=width, header_style="bold")
-        layout.add_column(last[0], no_wrap=True, overflow="ellipsis", header_style="bold")
+        *fixed, last = self._widths
+        widths = [*fixed, min(last, _room(sum(fixed) + GAP * len(fixed)))]
+        layout = Layout(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=not self._has_begun)
+        for heading, width in zip(self._headings, widths, strict=True):
+            layout.add_column(heading, width=width, no_wrap=True, overflow="ellipsis", header_style="bold")
         for row in rows:
             layout.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
         return layout
+
+
+def _room(taken: int) -> int:
+    """Give how wide the last column may be, behind columns that take so much."""
+    if not sys.stdout.isatty():
+        return UNLIMITED
+    return max(os.get_terminal_size(sys.stdout.fileno()).columns - taken, MIN_WIDTH)
 
 
 def _lines(renderable: Any) -> list[str]:
     """Lay something out for stdout, without trailing blanks."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
-    is_seen = sys.stdout.isatty()
+    has_colour = is_terminal(sys.stdout, os.environ)
     console = Console(
-        width=shutil.get_terminal_size().columns if is_seen else UNLIMITED,
-        color_system="auto" if is_terminal(sys.stdout, os.environ) else None,
-        force_terminal=is_terminal(sys.stdout, os.environ),
+        # The table itself knows how wide it is to be; the console would leave out columns.
+        width=UNLIMITED,
+        color_system="auto" if has_colour else None,
+        force_terminal=has_colour,
         highlight=False,
         markup=False,
         emoji=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from queuectl.job import FINAL_STATES, JobState
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["age", "command_text", "counted", "escape", "state_text", "when_text"]
 
-_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+_SECOND = timedelta(seconds=1)
+_UNITS = (("d", 86_400 * _SECOND), ("h", 3_600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND))
 
 
 def escape(text: str) -> str:
@@ -34,11 +36,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def age(duration: timedelta) -> str:
-    """Write a duration roughly, in its largest unit: ``42s``, ``3h``."""
-    for unit, size in _UNITS:
+    """Write a duration roughly, in its two largest units: ``42s``, ``1h59m``."""
+    for (unit, size), (small_unit, small_size) in pairwise(_UNITS):
         if duration >= size:
-            return f"{duration // size}{unit}"
-    return "0s"
+            small = duration % size // small_size
+            return f"{duration // size}{unit}" + (f"{small}{small_unit}" if small else "")
+    return f"{max(duration // _SECOND, 0)}s"
 
 
 def state_text(job: Job, now: datetime) -> str:

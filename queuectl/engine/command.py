@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from queuectl.engine.child import Child
 from queuectl.engine.process_group import is_group_gone
 from queuectl.engine.spawn_failure import explain_failure, no_means_left
@@ -58,8 +60,8 @@ async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted
     """Start a command in a session of its own.
 
     Answers `SpawnFailed` where the command itself is at fault, and `Interrupted` where the machine has no process,
-    descriptor or memory left; nothing runs then. A command that was started must be waited for, see
-    `RunningCommand.wait`.
+    descriptor or memory left; nothing runs then. A command that was started must be waited for: a cancelled anyio
+    scope takes effect only after it was handed over.
     """
     try:
         stdin = _stdin_file(spec.stdin)
@@ -72,9 +74,11 @@ async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted
 async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnFailed | Interrupted:
     child = Child(spec.max_output)
     try:
-        await asyncio.get_running_loop().subprocess_exec(
-            lambda: child, *spec.argv, stdin=stdin, cwd=spec.cwd, env=spec.env, start_new_session=True
-        )
+        # Cut short here, a process would be there that nobody could stop.
+        with anyio.CancelScope(shield=True):
+            await asyncio.get_running_loop().subprocess_exec(
+                lambda: child, *spec.argv, stdin=stdin, cwd=spec.cwd, env=spec.env, start_new_session=True
+            )
     except ValueError as error:
         # A character that this machine's encoding of file names lacks, for one.
         return SpawnFailed(f"its words cannot be handed to a process ({error})", 126)

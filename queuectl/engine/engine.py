@@ -20,7 +20,7 @@ from queuectl.engine.services.heartbeat import Heartbeat
 from queuectl.engine.services.pruner import prune
 from queuectl.engine.services.reporter import report_running
 from queuectl.engine.services.rescuer import Rescuer
-from queuectl.engine.services.waker import wake_workers
+from queuectl.engine.services.waker import Waker
 from queuectl.engine.worker import Worker
 from queuectl.registration import NewEngine
 from queuectl.store.ids import new_id
@@ -76,7 +76,7 @@ class Engine:
             registration=Registration(store, engine, running, self._emit),
             settings=LiveSettings(store, settings, self._emit),
             running=running,
-            idle=Idle(),
+            idle=Idle(workers),
             drain=Drain(),
             emit=self._emit,
             queues=queues,
@@ -130,7 +130,7 @@ class Engine:
             services.start_soon(self._rescuer.run)
             services.start_soon(report_running, context)
             services.start_soon(prune, context)
-            services.start_soon(wake_workers, context, self._until_idle)
+            services.start_soon(Waker(context, until_idle=self._until_idle).run)
             services.start_soon(self._end)
             async with anyio.create_task_group() as workers:
                 for slot in range(context.workers):

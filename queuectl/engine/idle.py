@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Idle"]
 
@@ -12,17 +16,21 @@ __all__ = ["Idle"]
 class Idle:
     """Idle workers in the order in which they came. A wake is never lost between a look at the store and the wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
+        """Take in up to so many workers."""
+        self._workers = workers
+        self.on_full: Callable[[], None] = _do_nothing
+        """Called when the last worker has come, so that all wait."""
         self._waiting: deque[anyio.Event] = deque()
-        self._changed = anyio.Event()
+        self._someone = anyio.Event()
         self._closed = False
         self.wakes = 0
         """How often anyone was to be woken. Read it before you look for work, and give it to `wait`."""
 
     @property
-    def count(self) -> int:
-        """How many wait."""
-        return len(self._waiting)
+    def is_full(self) -> bool:
+        """Whether all workers wait."""
+        return len(self._waiting) == self._workers
 
     async def wait(self, seen: int) -> None:
         """Wait to be woken; return at once where that has happened since `wakes` was `seen`."""
@@ -30,7 +38,9 @@ class Idle:
             return
         woken = anyio.Event()
         self._waiting.append(woken)
-        self._changed.set()
+        self._someone.set()
+        if self.is_full:
+            self.on_full()
         try:
             await woken.wait()
         finally:
@@ -52,5 +62,9 @@ class Idle:
     async def until_someone(self) -> None:
         """Return as soon as anyone waits."""
         while not self._waiting:
-            self._changed = anyio.Event()
-            await self._changed.wait()
+            self._someone = anyio.Event()
+            await self._someone.wait()
+
+
+def _do_nothing() -> None:
+    pass

@@ -91,7 +91,7 @@ def _log_job(event: JobClaimed | JobFinished | JobRescued | LeaseLost) -> None:
             _log.debug("job claimed", job=job.id, run=job.runs, queue=job.queue, worker=job.worker)
         case JobFinished(job=job, outcome=outcome, state=state, duration=duration):
             write = _log.warning if state is JobState.DEAD else _log.info
-            seconds = round(duration.total_seconds(), 3)
+            seconds = None if duration is None else round(duration.total_seconds(), 3)
             write(f"job {state}", job=job.id, run=job.runs, **_outcome_fields(outcome), duration=seconds)
         case JobRescued(job=job, state=state, reason=reason, killed=killed):
             _log.warning("job of a dead engine rescued", job=job.id, state=state, reason=reason, killed=killed)

@@ -1,110 +1,37 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
 import resource
 import signal
-import sys
 import threading
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-import pytest_asyncio
 
-from queuectl.engine.command import CommandSpec, RunningCommand, install_child_watcher, start
-from queuectl.outcome import Cancelled, Exited, Interrupted, Outcome, Signalled, TimedOut
-from queuectl.output import OutputUpdate, RunOutput, assemble
+from queuectl.engine.command import RunningCommand, start
+from queuectl.outcome import Cancelled, Exited, Interrupted, Signalled
+from queuectl.output import Chunk, OutputUpdate, RunOutput, Stream
 from queuectl.store.liveness import start_of
+from tests.engine.commands import (
+    FOR_EVER,
+    MIB,
+    linux_only,
+    lives,
+    no_leaks,
+    open_gate,
+    program,
+    run,
+    shell,
+    started,
+    until,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-MIB = 1 << 20
-MOMENT = timedelta(milliseconds=50)
-FOR_EVER = timedelta(hours=1)
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def watcher() -> None:
-    install_child_watcher()
-
-
-def program(*argv: str, **changes: Any) -> CommandSpec:
-    values: dict[str, Any] = {
-        "cwd": None,
-        "env": {"PATH": os.environ["PATH"]},
-        "stdin": "",
-        "timeout": None,
-        "kill_grace": FOR_EVER,
-        "max_output": MIB,
-    }
-    return CommandSpec(argv=argv, **(values | changes))
-
-
-def shell(line: str, **changes: Any) -> CommandSpec:
-    return program("/bin/sh", "-c", line, **changes)
-
-
-async def started(spec: CommandSpec) -> RunningCommand:
-    command = await start(spec)
-    assert isinstance(command, RunningCommand)
-    return command
-
-
-async def run(spec: CommandSpec) -> tuple[Outcome, RunOutput]:
-    command = await started(spec)
-    outcome = await command.wait()
-    return outcome, assemble(command.take_output().chunks)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Look again and again until the condition holds, at most for as long as any test may take."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.005)
-
-
-async def first_word(command: RunningCommand) -> str:
-    await until(lambda: command.has_news)
-    return assemble(command.take_output().chunks).stdout.decode().strip()
-
-
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def let_end(pid: int, gate: Path) -> None:
-    """Let a child pass its gate and wait for its end, and keep that from the event loop."""
-    gate.write_text("go\n")
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-def group_lives(group: int) -> bool:
-    return any(lives(pid) and os.getpgid(pid) == group for pid in psutil.pids())
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def nothing_leaks(watcher: None) -> AsyncIterator[None]:  # noqa: ARG001 - it opens descriptors of its own
-    before = open_descriptors()
-    yield
-    assert open_descriptors() == before
-    assert psutil.Process().children() == []
-
+__all__ = ["no_leaks"]
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 # What a command prints, reads and sees.
 
@@ -122,14 +49,19 @@ async def test_output_that_is_no_text() -> None:
     assert output.stdout == b"\xff\0\xfe"
 
 
-async def test_output_can_be_taken_while_it_comes() -> None:
-    command = await started(shell("echo first; read line; exit 3", stdin=""))
-    early = command.take_output().chunks if command.has_news else ()
+async def test_output_can_be_taken_while_it_comes(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    command = await started(shell(f"echo first; read line < {gate}; echo second; exit 3"))
 
-    assert await command.wait() == Exited(3)
-    assert assemble([*early, *command.take_output().chunks]).stdout == b"first\n"
+    await until(lambda: command.has_news)
+    assert command.take_output() == OutputUpdate((Chunk(Stream.STDOUT, 0, b"first\n"),))
     assert not command.has_news
     assert command.take_output() == OutputUpdate()
+
+    open_gate(gate)
+    assert await command.wait() == Exited(3)
+    assert command.take_output() == OutputUpdate((Chunk(Stream.STDOUT, 6, b"second\n"),))
 
 
 async def test_a_command_that_closes_its_output_early_still_runs() -> None:
@@ -206,11 +138,12 @@ async def test_the_working_directory(tmp_path: Path) -> None:
 
 
 async def test_a_command_leads_a_session_of_its_own_and_has_a_start() -> None:
-    command = await started(shell("read line", stdin=""))
+    command = await started(shell("sleep 60"))
 
-    assert command.pid_start == start_of(command.pid)
+    assert command.pid_start == start_of(command.pid) != ""
     assert os.getsid(command.pid) == os.getpgid(command.pid) == command.pid
-    assert await command.wait() == Exited(1)
+    command.kill(Cancelled())
+    await command.wait()
 
 
 # How a command ends by itself.
@@ -242,158 +175,6 @@ async def test_everything_printed_before_the_end_is_read_in_order() -> None:
         outcome, output = await run(program("seq", "20000"))
         assert outcome == Exited(0)
         assert output.stdout.decode() == lines
-
-
-async def test_nothing_happens_to_the_background_once_the_command_is_over() -> None:
-    command = await started(shell("sleep 60 & echo $!"))
-    outcome = await command.wait()
-    sleeper = int(assemble(command.take_output().chunks).stdout)
-
-    command.stop(Cancelled())
-    command.kill(Cancelled())
-
-    assert await command.wait() == outcome == Exited(0)
-    assert lives(sleeper)
-    os.kill(sleeper, signal.SIGKILL)
-
-
-async def test_an_end_that_came_before_the_stop_wins_though_nobody_noticed_it(tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    command = await started(shell(f"read line < {gate}"))
-    let_end(command.pid, gate)
-
-    command.stop(Cancelled())
-    command.kill(Interrupted("too late"))
-
-    assert await command.wait() == Exited(0)
-
-
-async def test_waiting_can_be_given_up_and_taken_up_again() -> None:
-    command = await started(shell("echo ready; sleep 60"))
-    waiting = asyncio.create_task(command.wait())
-    await first_word(command)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-
-    command.kill(Cancelled())
-
-    assert set(await asyncio.gather(command.wait(), command.wait())) == {Cancelled()}
-
-
-# How a command is ended.
-
-
-async def test_a_timeout() -> None:
-    assert (await run(shell("sleep 60", timeout=MOMENT)))[0] == TimedOut(MOMENT)
-
-
-async def test_a_timeout_of_one_that_ignores_sigterm() -> None:
-    outcome, _ = await run(shell("trap '' TERM; while :; do sleep 60; done", timeout=MOMENT, kill_grace=MOMENT))
-
-    assert outcome == TimedOut(MOMENT)
-
-
-async def test_a_timeout_of_one_that_is_stopped() -> None:
-    assert (await run(shell("kill -STOP $$", timeout=MOMENT, kill_grace=MOMENT)))[0] == TimedOut(MOMENT)
-
-
-async def test_a_stop_leaves_time_to_tidy_up() -> None:
-    command = await started(shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done"))
-    await first_word(command)
-
-    command.stop(Cancelled())
-
-    assert await command.wait() == Cancelled()
-    assert assemble(command.take_output().chunks).stdout.endswith(b"bye\n")
-
-
-async def test_a_stop_leaves_time_to_the_group_when_its_leader_is_gone() -> None:
-    tidy = "trap 'sleep 0.05; echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
-    command = await started(shell(f"({tidy}) & wait"))
-    await first_word(command)
-
-    command.stop(Cancelled())
-
-    assert await command.wait() == Cancelled()
-    assert assemble(command.take_output().chunks).stdout.endswith(b"bye\n")
-    assert not group_lives(command.pid)
-
-
-async def test_grandchildren_that_ignore_sigterm_are_killed_after_the_grace() -> None:
-    command = await started(shell("(trap '' TERM; echo ready; sleep 60) & wait", kill_grace=MOMENT))
-    await first_word(command)
-
-    command.stop(Cancelled())
-
-    assert await command.wait() == Cancelled()
-    assert not group_lives(command.pid)
-
-
-async def test_the_first_reason_to_stop_stands() -> None:
-    command = await started(shell("trap 'sleep 0.1; exit 0' TERM; echo ready; while :; do sleep 0.01; done"))
-    await first_word(command)
-
-    command.stop(TimedOut(MOMENT))
-    command.stop(Cancelled())
-
-    assert await command.wait() == TimedOut(MOMENT)
-
-
-async def test_a_kill_is_at_once() -> None:
-    command = await started(shell("trap '' TERM; echo ready; sleep 60 & wait; sleep 60"))
-    await first_word(command)
-
-    command.kill(Interrupted("the lease is lost"))
-
-    assert await command.wait() == Interrupted("the lease is lost")
-    assert not group_lives(command.pid)
-
-
-async def test_a_kill_cuts_the_grace_of_a_stop_short() -> None:
-    command = await started(shell("trap '' TERM; echo ready; while :; do sleep 60; done"))
-    await first_word(command)
-
-    command.stop(Cancelled())
-    command.kill(Interrupted("the lease is lost"))
-
-    assert await command.wait() == Cancelled()
-
-
-async def test_a_kill_cuts_the_grace_short_when_the_leader_is_gone() -> None:
-    command = await started(shell("(trap '' TERM; echo ready; sleep 60) & wait"))
-    await first_word(command)
-    command.stop(Cancelled())
-    await until(lambda: start_of(command.pid) is None)
-
-    command.kill(Interrupted("the lease is lost"))
-
-    assert await command.wait() == Cancelled()
-    assert not group_lives(command.pid)
-
-
-@linux_only
-async def test_the_zombies_that_process_1_of_a_container_inherits_hold_nothing_up() -> None:
-    with adopting_orphans():
-        command = await started(shell("sleep 60 & echo ready; wait"))
-        await first_word(command)
-
-        command.stop(Cancelled())
-
-        assert await command.wait() == Cancelled()
-        for orphan in psutil.Process().children():
-            assert orphan.wait() is not None
-
-
-class adopting_orphans:  # noqa: N801 - used as a function
-    PR_SET_CHILD_SUBREAPER = 36
-
-    def __enter__(self) -> None:
-        ctypes.CDLL(None).prctl(self.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-    def __exit__(self, *_: object) -> None:
-        ctypes.CDLL(None).prctl(self.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 # What the machine has no means for.

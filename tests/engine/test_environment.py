@@ -2,34 +2,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from queuectl.engine.environment import spec_of
-from queuectl.job import Job, JobState
 from queuectl.settings import Settings
-
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-JOB = Job(
-    "echo hi",
-    id="job1",
-    queue="mail",
-    state=JobState.PROCESSING,
-    run_at=NOW,
-    attempts=1,
-    runs=4,
-    crashes=0,
-    created_at=NOW,
-    updated_at=NOW,
-    started_at=NOW,
-    finished_at=None,
-    engine_id="e1",
-    worker=2,
-    claim_token=77,
-    pid=None,
-    pid_start=None,
-    exit_code=None,
-    error=None,
-)
+from tests.engine.commands import JOB
 
 
 def test_a_line_runs_in_a_shell_and_words_without_one() -> None:

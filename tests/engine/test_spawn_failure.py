@@ -1,30 +1,22 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from queuectl.engine.command import CommandSpec, start
+from queuectl.engine.command import start
 from queuectl.outcome import SpawnFailed
+from tests.engine.commands import MIB, no_leaks, program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from queuectl.engine.command import CommandSpec
+
+__all__ = ["no_leaks"]
+pytestmark = pytest.mark.usefixtures("no_leaks")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
-
-
-def program(*argv: str, cwd: Path | None = None, **env: str) -> CommandSpec:
-    return CommandSpec(
-        argv=argv,
-        cwd=str(cwd) if cwd else None,
-        env={"PATH": os.environ["PATH"]} | env,
-        stdin="",
-        timeout=None,
-        kill_grace=timedelta(0),
-        max_output=2,
-    )
 
 
 async def failure(spec: CommandSpec) -> SpawnFailed:
@@ -36,14 +28,16 @@ async def failure(spec: CommandSpec) -> SpawnFailed:
 async def test_a_directory_that_is_missing(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
 
-    assert await failure(program("true", cwd=gone)) == SpawnFailed(f"the working directory {gone} does not exist", 127)
+    assert await failure(program("true", cwd=str(gone))) == SpawnFailed(
+        f"the working directory {gone} does not exist", 127
+    )
 
 
 async def test_a_directory_that_is_none(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
 
-    assert await failure(program("true", cwd=file)) == SpawnFailed(
+    assert await failure(program("true", cwd=str(file))) == SpawnFailed(
         f"the working directory {file} is not a directory", 126
     )
 
@@ -52,7 +46,7 @@ async def test_a_directory_that_is_none(tmp_path: Path) -> None:
 async def test_a_directory_that_cannot_be_entered(tmp_path: Path) -> None:
     os.seteuid(65534)
     try:
-        answer = await failure(program("true", cwd=tmp_path))
+        answer = await failure(program("true", cwd=str(tmp_path)))
     finally:
         os.seteuid(0)
 
@@ -61,7 +55,7 @@ async def test_a_directory_that_cannot_be_entered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no-such-program", "/no/such/program", "./no-such-program", "/etc/passwd/program"])
 async def test_a_program_that_is_missing(name: str, tmp_path: Path) -> None:
-    assert await failure(program(name, cwd=tmp_path)) == SpawnFailed(f"the program {name} does not exist", 127)
+    assert await failure(program(name, cwd=str(tmp_path))) == SpawnFailed(f"the program {name} does not exist", 127)
 
 
 @pytest.mark.parametrize("name", ["./script", "script"])
@@ -70,7 +64,7 @@ async def test_an_interpreter_that_is_missing(name: str, tmp_path: Path) -> None
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
 
-    assert await failure(program(name, cwd=tmp_path, PATH=str(tmp_path))) == SpawnFailed(
+    assert await failure(program(name, cwd=str(tmp_path), env={"PATH": str(tmp_path)})) == SpawnFailed(
         f"the interpreter in the first line of {name} does not exist", 127
     )
 
@@ -78,16 +72,16 @@ async def test_an_interpreter_that_is_missing(name: str, tmp_path: Path) -> None
 async def test_a_program_that_is_not_executable(tmp_path: Path) -> None:
     (tmp_path / "script").touch(0o644)
 
-    assert await failure(program("./script", cwd=tmp_path)) == SpawnFailed(
+    assert await failure(program("./script", cwd=str(tmp_path))) == SpawnFailed(
         "./script is not executable by this user", 126
     )
 
 
-@pytest.mark.parametrize("cwd", ["/", "here"])
+@pytest.mark.parametrize("cwd", [".", ".."])
 async def test_a_program_that_is_a_directory(cwd: str, tmp_path: Path) -> None:
-    spec = program(str(tmp_path), cwd=tmp_path.joinpath(cwd if cwd == "/" else ""))
-
-    assert await failure(spec) == SpawnFailed(f"{tmp_path} is a directory", 126)
+    assert await failure(program(str(tmp_path), cwd=str(tmp_path / cwd))) == SpawnFailed(
+        f"{tmp_path} is a directory", 126
+    )
 
 
 async def test_a_program_in_no_known_format(tmp_path: Path) -> None:
@@ -100,7 +94,10 @@ async def test_a_program_in_no_known_format(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("spec", [program("true", *(["x" * 100_000] * 200)), program("true", A="x" * (1 << 20))])
+@pytest.mark.parametrize(
+    "spec",
+    [program("true", *(["x" * 100_000] * 200)), program("true", env={"PATH": os.environ["PATH"], "A": "x" * MIB})],
+)
 async def test_too_many_arguments_or_too_much_environment(spec: CommandSpec) -> None:
     assert await failure(spec) == SpawnFailed(
         "true is given more arguments and environment than this machine allows", 126

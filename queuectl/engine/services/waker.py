@@ -12,39 +12,58 @@ if TYPE_CHECKING:
     from queuectl.engine.context import EngineContext
     from queuectl.registration import Look
 
-__all__ = ["wake_workers"]
+__all__ = ["Waker"]
 
 _NET = 0.5
 """Seconds after which the store is looked at though nothing was heard of it. The wall clock is read anew then, too."""
 
 
-async def wake_workers(context: EngineContext, until_idle: bool) -> None:  # noqa: FBT001 - a task takes no keywords
-    """Look at the store whenever it has changed or a job is due, until cancelled.
+class Waker:
+    """Looks at the store whenever it has changed or a job is due. A look takes no lock."""
 
-    A look takes no lock. With `until_idle` the engine is drained once there is nothing left to do.
-    """
-    while not context.drain.has_begun:
-        with anyio.move_on_after(_NET):
-            await context.idle.until_someone()
+    def __init__(self, context: EngineContext, *, until_idle: bool) -> None:
+        """Wake the workers of an engine; with `until_idle` drain it once nothing is left to do."""
+        self._context = context
+        self._until_idle = until_idle
+        self._waiting = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Wake, until the engine drains."""
+        context = self._context
+        context.idle.on_full = self._look_now
+        while not context.drain.has_begun:
+            with anyio.move_on_after(_NET):
+                await context.idle.until_someone()
+            look = await self._look()
+            with anyio.CancelScope() as self._waiting:
+                await context.store.wait_for_change(self._until_next(look))
+
+    async def _look(self) -> Look | None:
+        context = self._context
         try:
             look = await context.store.look(context.registration.id, context.queues, context.workers)
             context.idle.wake(look.ready)
             if look.stopping:
                 context.drain.begin("asked to stop")
-            elif until_idle and not look.ready and await _is_all_done(context):
+            elif not look.ready and await self._is_all_done():
                 context.drain.begin("nothing is left to do")
         except (StoreLocked, StoreUnavailable):
-            # It is the writer who says so; here the next look will do.
-            look = None
-        await context.store.wait_for_change(_until_next(context, look))
+            # It is the writer who says so; the next look comes soon.
+            return None
+        return look
 
+    async def _is_all_done(self) -> bool:
+        return (
+            self._until_idle and self._context.idle.is_full and await self._context.store.is_idle(self._context.queues)
+        )
 
-async def _is_all_done(context: EngineContext) -> bool:
-    return context.idle.count == context.workers and await context.store.is_idle(context.queues)
+    def _until_next(self, look: Look | None) -> float:
+        """Give the seconds until something may become due, at most those of the net."""
+        if look is None or look.next_due is None:
+            return _NET
+        return min(max((look.next_due - self._context.store.now()).total_seconds(), 0.0), _NET)
 
-
-def _until_next(context: EngineContext, look: Look | None) -> float:
-    """Give the seconds until something may become due, at most those of the net."""
-    if look is None or look.next_due is None:
-        return _NET
-    return min(max((look.next_due - context.store.now()).total_seconds(), 0.0), _NET)
+    def _look_now(self) -> None:
+        # The last worker came to rest without a change in the store that anyone would hear of.
+        if self._until_idle:
+            self._waiting.cancel()

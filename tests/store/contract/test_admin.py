@@ -94,7 +94,7 @@ async def test_counts_agree_with_a_listing_after_every_kind_of_change(
     await add(store, "a", "b", "c", "d", queue="one")
     await add(store, "e", "f", queue="two")
     await counts_agree(store)
-    for outcome in (Exited(0), Exited(1), Cancelled(), Interrupted("drained"), EngineDied("gone", crashed=True)):
+    for outcome in (Exited(0), Exited(1), Cancelled(), Interrupted("drained")):
         job = await take(store, engine)
         await counts_agree(store)
         await end(store, job, outcome)

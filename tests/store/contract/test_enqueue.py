@@ -10,7 +10,7 @@ import pytest
 from queuectl.errors import DuplicateJob
 from queuectl.job import JobState, NewJob, OnConflict, Receipt, is_generated_id
 from queuectl.store import open_store
-from tests.factories import SECOND, START, add, all_jobs, claim, run_next, take
+from tests.factories import SECOND, START, add, all_jobs, claim_next, run_next, take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ async def test_a_future_job_is_claimed_when_its_time_comes_and_not_before(
     await store.enqueue([NewJob("true", id="later", run_at=START + timedelta(hours=1))])
     assert (await store.get("later")).state is JobState.PENDING
     clock.advance(timedelta(hours=1) - timedelta(milliseconds=1))
-    assert await claim(store, engine) is None
+    assert await claim_next(store, engine) is None
     clock.advance(timedelta(milliseconds=1))
     assert (await take(store, engine)).id == "later"
 

@@ -14,7 +14,7 @@ from queuectl.job import FINAL_STATES, JobState, NewJob
 from queuectl.outcome import Cancelled, Exited, Interrupted
 from queuectl.output import NO_OUTPUT, RunOutput
 from queuectl.transition import Bury, Cancel, Complete, Release, Retry
-from tests.factories import SECOND, START, add, claim, end, execution, printed, record_of, run_next, take
+from tests.factories import SECOND, START, add, claim_next, end, execution, printed, record_of, run_next, take
 
 if TYPE_CHECKING:
     from queuectl.job import Claim, Job, Run
@@ -223,6 +223,6 @@ async def test_a_retry_is_due_when_its_transition_says(store: Store, engine: str
     due = START + timedelta(minutes=3)
     await store.finish(job.claim, execution(Exited(1)), Retry(1, 0, due, "exit code 1"))
     clock.advance(timedelta(minutes=3) - timedelta(milliseconds=1))
-    assert await claim(store, engine) is None
+    assert await claim_next(store, engine) is None
     clock.advance(timedelta(milliseconds=1))
     assert (await take(store, engine)).id == "job1"

@@ -188,6 +188,17 @@ async def test_no_job_comes_twice_though_its_place_in_the_order_changes(
     assert len(set(seen)) == len(seen)
 
 
+async def test_what_does_not_fit_any_more_is_not_listed(store: Store, engine: str) -> None:
+    await add(store, *(f"job{number}" for number in range(MANY)))
+    await store.enqueue([NewJob("true", id="urgent", priority=1)])
+    states: set[JobState] = set()
+    async for job in store.list_jobs(JobFilter(states=(JobState.PENDING,))):
+        if not states:
+            assert (await take(store, engine)).id == "urgent"
+        states.add(job.state)
+    assert states == {JobState.PENDING}
+
+
 async def test_a_list_of_what_is_being_purged_and_retried_ends(store: Store, engine: str) -> None:
     await add(store, *(f"job{number}" for number in range(MANY)))
     for _ in range(20):

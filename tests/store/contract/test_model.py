@@ -17,7 +17,7 @@ from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, Signall
 from queuectl.retry import RetryPolicy
 from queuectl.store import open_store
 from queuectl.transition import TRANSITIONS, Action, Transition, decide
-from tests.factories import Clock, all_jobs, claim, execution, new_engine, printed
+from tests.factories import Clock, all_jobs, claim_next, execution, new_engine, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,11 +101,11 @@ class Model:
         engine_id = f"engine{pick % 4}"
         if engine_id not in self.beats:
             with pytest.raises(EngineFenced):
-                await claim(self.store, engine_id)
+                await claim_next(self.store, engine_id)
             return
         queue = QUEUES[kind % 2]
         expected = self._next(queue)
-        job = await claim(self.store, engine_id, [queue])
+        job = await claim_next(self.store, engine_id, [queue])
         assert (job and job.id) == (expected and expected.id)
         if job and expected:
             assert job.claim_token > self.last_token
@@ -253,7 +253,7 @@ async def _live(url: str, steps: list[Step]) -> None:
             await model.compare()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, min_size=10, max_size=60))
+@settings(max_examples=40, deadline=None)
+@given(st.lists(STEPS, min_size=10, max_size=50))
 def test_a_store_does_what_its_model_does(new_url: Callable[[], str], steps: list[Step]) -> None:
     asyncio.run(_live(new_url(), steps))

@@ -79,23 +79,25 @@ async def test_each_run_keeps_its_own_output(store: Store, engine: str) -> None:
     assert await store.read_output("job2", 1) == RunOutput(b"of another job")
 
 
-async def test_a_gap_takes_whole_chunks_and_parts_of_chunks(store: Store, engine: str) -> None:
+async def test_a_gap_takes_whole_chunks_and_the_beginning_of_one(store: Store, engine: str) -> None:
     await add(store, "job1")
     job = await take(store, engine)
     for offset, text in enumerate([b"0123", b"4567", b"89ab", b"cdef"]):
         await store.report(job.claim, 100, "start", printed(text, text, offset=4 * offset))
-    gap = OutputUpdate(gaps=(Gap(Stream.STDOUT, 2, 14),))
+    gap = OutputUpdate(gaps=(Gap(Stream.STDOUT, 4, 14),))
     await store.report(job.claim, 100, "start", gap)
-    cut = b"01\n[queuectl: 12 bytes cut here]\nef"
+    cut = b"0123\n[queuectl: 10 bytes cut here]\nef"
     assert await store.read_output("job1", 1) == RunOutput(cut, b"0123456789abcdef")
 
 
-async def test_a_gap_inside_one_chunk_leaves_both_its_ends(store: Store, engine: str) -> None:
+async def test_a_gap_reaches_into_what_the_end_of_the_run_brings(store: Store, engine: str) -> None:
     await add(store, "job1")
     job = await take(store, engine)
-    await store.report(job.claim, 100, "start", printed(EVERY_BYTE))
-    await end(store, job, output=OutputUpdate((Chunk(Stream.STDOUT, 256, b"!"),), (Gap(Stream.STDOUT, 3, 250),)))
-    cut = EVERY_BYTE[:3] + b"\n[queuectl: 247 bytes cut here]\n" + EVERY_BYTE[250:] + b"!"
+    await store.report(job.claim, 100, "start", printed(b"head"))
+    await store.report(job.claim, 100, "start", printed(EVERY_BYTE, offset=4))
+    last = OutputUpdate((Chunk(Stream.STDOUT, 260, b"tail"),), (Gap(Stream.STDOUT, 4, 258),))
+    await end(store, job, output=last)
+    cut = b"head\n[queuectl: 254 bytes cut here]\n\xfe\xfftail"
     assert await store.read_output("job1", 1) == RunOutput(cut)
 
 

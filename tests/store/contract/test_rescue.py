@@ -14,7 +14,19 @@ from queuectl.job import JobState
 from queuectl.outcome import EngineDied
 from queuectl.output import NO_OUTPUT, RunOutput
 from queuectl.transition import Bury, Release
-from tests.factories import SECOND, START, add, claim, end, execution, new_engine, printed, record_of, run_next, take
+from tests.factories import (
+    SECOND,
+    START,
+    add,
+    claim_next,
+    end,
+    execution,
+    new_engine,
+    printed,
+    record_of,
+    run_next,
+    take,
+)
 
 if TYPE_CHECKING:
     from queuectl.job import Job
@@ -87,7 +99,7 @@ async def test_an_orphan_shows_its_process(store: Store, engine: str) -> None:
 
 async def test_an_orphan_is_claimed_by_nobody(store: Store, engine: str, rival: str) -> None:
     await orphan(store, engine)
-    assert await claim(store, rival) is None
+    assert await claim_next(store, rival) is None
 
 
 async def test_a_rescued_job_is_given_back(store: Store, engine: str, rival: str, clock: Clock) -> None:
@@ -147,6 +159,12 @@ async def test_a_fenced_rescuer_rescues_nothing(store: Store, engine: str, rival
     await store.fence(await record_of(store, rival))
     with pytest.raises(EngineFenced):
         await store.rescue(rival, job, DEATH, GIVEN_BACK)
+    assert await store.orphans() == [job]
+
+
+async def test_a_fenced_engine_that_leaves_gives_nothing_back(store: Store, engine: str) -> None:
+    job = await orphan(store, engine)
+    assert await store.deregister_engine(engine) == 0
     assert await store.orphans() == [job]
 
 

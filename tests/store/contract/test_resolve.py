@@ -8,6 +8,8 @@ import pytest
 
 from queuectl.errors import AmbiguousId, JobNotFound
 from queuectl.job import NewJob
+from queuectl.output import RunOutput
+from queuectl.transition import Action
 from tests.factories import add
 
 if TYPE_CHECKING:
@@ -80,6 +82,11 @@ async def test_a_text_that_no_id_can_be_is_just_not_found(store: Store, text: st
         await store.resolve(text)
     with pytest.raises(JobNotFound):
         await store.get(text)
+    with pytest.raises(JobNotFound):
+        await store.list_runs(text)
+    with pytest.raises(JobNotFound):
+        await store.apply(Action.RETRY, [text])
+    assert await store.read_output(text, 1) == RunOutput()
 
 
 @pytest.mark.parametrize("text", ["abcd0000", "ABCD00000000", "abcd00000000 ", "nothing"])

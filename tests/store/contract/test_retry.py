@@ -15,7 +15,7 @@ from queuectl.output import RunOutput
 from queuectl.retry import RetryPolicy
 from queuectl.store.base import JobFilter
 from queuectl.transition import Action
-from tests.factories import SECOND, START, TWO_ATTEMPTS, add, all_jobs, claim, printed, run_next, take
+from tests.factories import SECOND, START, TWO_ATTEMPTS, add, all_jobs, claim_next, printed, run_next, take
 
 if TYPE_CHECKING:
     from queuectl.outcome import Outcome
@@ -72,7 +72,7 @@ async def test_crashes_start_anew(store: Store, engine: str) -> None:
 async def test_a_failed_job_need_not_wait_for_its_delay(store: Store, engine: str) -> None:
     await add(store, "job1")
     await run_next(store, engine, Exited(1), policy=TWO_ATTEMPTS)
-    assert await claim(store, engine) is None
+    assert await claim_next(store, engine) is None
     await store.apply(Action.RETRY, ["job1"])
     assert (await take(store, engine)).attempts == 0
 

@@ -133,6 +133,9 @@ async def wakes(store: Store, change: Callable[[], Awaitable[object]]) -> None:
     """Let a task wait for a change, make one, and see that the task wakes long before its own time is over."""
     await store.wait_for_change(0)
     waiting = asyncio.create_task(store.wait_for_change(FOR_EVER))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done(), "nothing has changed yet"
     await change()
     async with asyncio.timeout(PATIENCE):
         await waiting

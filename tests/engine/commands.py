@@ -1,0 +1,122 @@
+"""Commands as tests run them, and looks at what became of their processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from queuectl.engine.command import CommandSpec, RunningCommand, install_child_watcher, start
+from queuectl.job import Job, JobState
+from queuectl.output import RunOutput, assemble
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from queuectl.outcome import Outcome
+
+MIB = 1 << 20
+MOMENT = timedelta(milliseconds=50)
+FOR_EVER = timedelta(hours=1)
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+_NOW = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = Job(
+    "echo hi",
+    id="job1",
+    queue="mail",
+    state=JobState.PROCESSING,
+    run_at=_NOW,
+    attempts=1,
+    runs=4,
+    crashes=0,
+    created_at=_NOW,
+    updated_at=_NOW,
+    started_at=_NOW,
+    finished_at=None,
+    engine_id="e1",
+    worker=2,
+    claim_token=77,
+    pid=None,
+    pid_start=None,
+    exit_code=None,
+    error=None,
+)
+"""A job that worker 2 has just claimed."""
+
+
+@pytest_asyncio.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """Let a test run commands, and see to it that it leaves neither descriptors nor children behind."""
+    install_child_watcher()
+    before = open_descriptors()
+    yield
+    assert open_descriptors() == before
+    assert psutil.Process().children() == []
+
+
+def program(*argv: str, **changes: Any) -> CommandSpec:
+    values: dict[str, Any] = {
+        "cwd": None,
+        "env": {"PATH": os.environ["PATH"]},
+        "stdin": "",
+        "timeout": None,
+        "kill_grace": FOR_EVER,
+        "max_output": MIB,
+    }
+    return CommandSpec(argv=argv, **(values | changes))
+
+
+def shell(line: str, **changes: Any) -> CommandSpec:
+    return program("/bin/sh", "-c", line, **changes)
+
+
+async def started(spec: CommandSpec) -> RunningCommand:
+    command = await start(spec)
+    assert isinstance(command, RunningCommand)
+    return command
+
+
+async def run(spec: CommandSpec) -> tuple[Outcome, RunOutput]:
+    command = await started(spec)
+    outcome = await command.wait()
+    return outcome, assemble(command.take_output().chunks)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Look again and again until the condition holds, at most for as long as any test may take."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - other processes set no events
+            await asyncio.sleep(0.005)
+
+
+async def first_word(command: RunningCommand) -> str:
+    await until(lambda: command.has_news)
+    return assemble(command.take_output().chunks).stdout.decode().strip()
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def group_lives(group: int) -> bool:
+    return any(lives(pid) and os.getpgid(pid) == group for pid in psutil.pids())
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def open_gate(gate: Path) -> None:
+    """Let the command go on that reads, or is about to read, a line from this named pipe."""
+    gate.write_text("go\n")
