@@ -1,3 +1,51 @@
-"""A persistent background job queue for commands."""
+"""queuectl: a persistent background job queue for commands.
+
+From Python, the store is all there is to know::
+
+    from queuectl import NewJob, open_store
+
+    async with open_store("queuectl.db") as store:
+        [receipt] = await store.enqueue([NewJob("echo hi")])
+
+The map, from the vocabulary to the world:
+
+==================  ==================================================================================
+`job`               what a user asks for, what is kept, what became of each run
+`outcome`           what becomes of a command; `output`: what it prints
+`transition`        the state machine, and what follows from an outcome; `retry`: the delay before a retry
+`jobspec`           jobs as users write them; `settings`, `duration`, `timestamp`: the rest they write
+`events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
+`store`             where jobs live: `store.base` says what every backend does, `store.sqlite` does it
+`engine`            what runs them: workers, one command, the drain; `engine.services`: its chores
+`telemetry`         what is said about events
+`cli`               the commands, a module for each noun
+==================  ==================================================================================
+
+One job's life, file by file: `job` → `cli.enqueue` → `store.sqlite.store` (the work is in `store.sqlite.claims`, the
+statements in `store.sqlite.sql`) → `engine.worker` → `engine.command` → `transition` → back into the store.
+"""
+
+from __future__ import annotations
+
+from queuectl.errors import QueuectlError
+from queuectl.job import FINAL_STATES, Job, JobState, NewJob, OnConflict, Receipt, Run
+from queuectl.output import RunOutput
+from queuectl.store import JobFilter, Sort, Store, open_store
+
+__all__ = [
+    "FINAL_STATES",
+    "Job",
+    "JobFilter",
+    "JobState",
+    "NewJob",
+    "OnConflict",
+    "QueuectlError",
+    "Receipt",
+    "Run",
+    "RunOutput",
+    "Sort",
+    "Store",
+    "open_store",
+]
 
 __version__ = "0.1.0"

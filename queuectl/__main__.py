@@ -31,8 +31,9 @@ def main() -> NoReturn:
 def run(args: Sequence[str]) -> int:
     """Run one command line and give its exit code. Whatever goes wrong is told on stderr."""
     invocation = Invocation()
+    colour = wants_colour(invocation.environ)
     try:
-        code = asyncio.run(call(args, invocation))
+        code = asyncio.run(call(args, invocation, colour=colour))
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
@@ -41,15 +42,14 @@ def run(args: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError):
             return _closed_pipe()
         as_json = expects_json(args, invocation.environ)
-        return report(error, as_json=as_json, verbosity=invocation.verbosity)
+        return report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
     return code
 
 
-async def call(args: Sequence[str], invocation: Invocation) -> int:
+async def call(args: Sequence[str], invocation: Invocation, *, colour: bool | None) -> int:
     """Parse one command line and carry it out; errors are raised."""
     # The library's own main() would turn a closed pipe into exit 1.
     try:
-        colour = wants_colour(invocation.environ)
         async with await cli.make_context("queuectl", list(args), obj=invocation, color=colour) as ctx:
             return await cli.invoke(ctx) or ExitCode.DONE
     except click.exceptions.Exit as ended:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from queuectl.errors import InvalidDuration
+from queuectl.errors import InvalidDuration, quote
+from queuectl.job import MAX_DURATION
 
 __all__ = ["MAX_DURATION", "format_duration", "parse_duration"]
-
-MAX_DURATION = timedelta(days=36_500)
-"""The longest duration that is accepted: a hundred years, so that no sum of times overflows."""
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
@@ -30,10 +28,10 @@ def parse_duration(text: str | float) -> timedelta:
     """
     milliseconds = _milliseconds(text)
     if milliseconds is None:
-        raise InvalidDuration(f"{text!r} is not a duration: use {_ALLOWED}")
+        raise InvalidDuration(f"{quote(text)} is not a duration: use {_ALLOWED}")
     # A float is compared before it becomes a timedelta, which overflows.
     if milliseconds > MAX_DURATION / timedelta(milliseconds=1):
-        raise InvalidDuration(f"{text!r} is too long a duration: at most {MAX_DURATION.days}d")
+        raise InvalidDuration(f"{quote(text)} is too long a duration: at most {MAX_DURATION.days}d")
     return timedelta(milliseconds=round(milliseconds))
 
 

@@ -70,7 +70,10 @@ __all__ = [
     "StoreUnavailable",
     "StoreUntrusted",
     "WrongState",
+    "quote",
 ]
+
+_LONGEST_QUOTE = 60
 
 
 class QueuectlError(Exception):
@@ -248,3 +251,14 @@ class EngineFenced(LeaseLost):
     """The engine is no longer registered, so others may already run its jobs; nothing was changed."""
 
     code = "engine_fenced"
+
+
+def quote(value: object) -> str:
+    """Show a value in a message: on one line, and cut where it is long."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except ValueError:
+        return "a number with too many digits"
+    if len(text) > _LONGEST_QUOTE:
+        text = text[:_LONGEST_QUOTE] + "…"
+    return repr(text) if isinstance(value, str) else text

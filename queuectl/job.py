@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from queuectl.errors import InvalidJob
+from queuectl.errors import InvalidJob, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
 
 __all__ = [
     "FINAL_STATES",
+    "MAX_DURATION",
     "MAX_JOB_BYTES",
     "RESERVED_ENV_PREFIX",
+    "YEARS",
     "Claim",
     "Job",
     "JobState",
@@ -30,8 +32,13 @@ __all__ = [
 
 MAX_JOB_BYTES = 1 << 20
 """The largest job, as JSON in UTF-8."""
+MAX_DURATION = timedelta(days=36_525)
+"""The longest duration that is accepted: a hundred years, so that no sum of times overflows."""
+YEARS = range(1970, 9001)
+"""Where times may lie: those near the end of the calendar overflow as soon as something is added to them."""
 MAX_PRIORITY = 1_000_000
 MAX_RETRIES = 1_000
+MAX_EXIT_CODE = 255
 RESERVED_ENV_PREFIX = "QUEUECTL_"
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -39,6 +46,7 @@ ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 GENERATED_ID_LENGTH = 12
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_BACKOFFS = ("exponential", "linear", "fixed")
 _GENERATED_ID = re.compile(rf"[{ID_ALPHABET}]{{{GENERATED_ID_LENGTH}}}", re.ASCII)
 
 
@@ -121,84 +129,115 @@ class NewJob(_Spec):
 
     def __post_init__(self) -> None:
         """Check each value against what the store accepts."""
-        _check_command(self.command)
-        if self.id is not None:
-            _check_name("id", self.id)
-        _check_name("queue", self.queue)
-        _check_range("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
-        if self.max_retries is not None:
-            _check_range("max_retries", self.max_retries, 0, MAX_RETRIES)
-        if self.timeout is not None and self.timeout.total_seconds() < 0.001:
-            raise InvalidJob(f"timeout is {self.timeout}: use at least 1ms, or leave it out")
-        if self.backoff is not None and self.backoff not in _BACKOFFS:
-            raise InvalidJob(f"backoff is {self.backoff!r}: use {', '.join(_BACKOFFS)}")
-        if self.backoff_base is not None and not (1 <= self.backoff_base < math.inf):
-            raise InvalidJob(f"backoff_base is {self.backoff_base}: use a number of at least 1")
-        if self.backoff_jitter is not None and not 0 <= self.backoff_jitter <= 1:
-            raise InvalidJob(f"backoff_jitter is {self.backoff_jitter}: use a number from 0 to 1")
-        _check_exit_codes("retry_on", self.retry_on or ())
-        _check_exit_codes("no_retry_on", self.no_retry_on)
-        if self.run_at is not None and self.run_at.tzinfo is None:
-            raise InvalidJob(f"run_at is {self.run_at.isoformat()}, which has no time zone: use an aware datetime")
-        if self.cwd is not None:
-            _check_text("cwd", self.cwd)
-            if not self.cwd.startswith("/"):
-                raise InvalidJob(f"cwd is {self.cwd!r}: use an absolute path")
-        for name, value in self.env.items():
-            _check_variable(name, value)
-        _check_text("stdin", self.stdin)
-        for tag in self.tags:
-            _check_text("tags", tag)
-            if not tag:
-                raise InvalidJob("tags has an empty string: give each tag at least one character")
+        _check_identity(self)
+        _check_execution(self)
+        _check_retries(self)
+        _check_texts(self)
 
 
-_BACKOFFS = ("exponential", "linear", "fixed")
+def _refusal(key: str, found: object, allowed: str) -> InvalidJob:
+    return InvalidJob(f"{key} is {quote(found)}: use {allowed}")
 
 
-def _check_command(command: str | tuple[str, ...]) -> None:
-    words = (command,) if isinstance(command, str) else command
-    if not words or not (words[0].strip() if isinstance(command, str) else words[0]):
-        raise InvalidJob("command is empty: give a shell command, or a program and its arguments")
-    for word in words:
-        _check_text("command", word)
+class _Range(NamedTuple):
+    kind: type | tuple[type, ...]
+    low: Any
+    high: Any
+    allowed: str
+
+    def check(self, key: str, value: object) -> None:
+        if not isinstance(value, self.kind) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise _refusal(key, value, self.allowed)
 
 
-def _check_text(key: str, text: str) -> None:
-    if "\0" in text:
-        raise InvalidJob(f"{key} has a NUL byte: remove it, no process can be given one")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidJob(f"{key} has a lone surrogate (U+{ord(text[error.start]):04X}): use valid Unicode") from None
+_PRIORITY = _Range(int, -MAX_PRIORITY, MAX_PRIORITY, f"an integer from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+_RETRIES = _Range(int, 0, MAX_RETRIES, f"an integer from 0 to {MAX_RETRIES}")
+_TIMEOUT = _Range(timedelta, timedelta(milliseconds=1), MAX_DURATION, f"1ms to {MAX_DURATION.days}d")
+_DELAY = _Range(timedelta, timedelta(0), MAX_DURATION, f"0s to {MAX_DURATION.days}d")
+_BASE = _Range((int, float), 1, sys.float_info.max, "a number of at least 1")
+_SHARE = _Range((int, float), 0, 1, "a number from 0 to 1")
+_EXIT_CODE = _Range(int, 0, MAX_EXIT_CODE, f"0 to {MAX_EXIT_CODE}")
+
+
+# Most jobs leave most keys out, and a large batch has a million jobs: so what is not given is passed over at once.
+
+
+def _check_identity(job: NewJob) -> None:
+    if job.id is not None:
+        _check_name("id", job.id)
+    if job.queue != "default":
+        _check_name("queue", job.queue)
+    if job.priority != 0:
+        _PRIORITY.check("priority", job.priority)
+    if not isinstance(job.on_conflict, OnConflict):
+        raise _refusal("on_conflict", job.on_conflict, "OnConflict.REFUSE or OnConflict.IGNORE")
+    for tag in job.tags:
+        if not tag:
+            raise _refusal("tags", job.tags, "strings of at least one character")
 
 
 def _check_name(key: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        shown = name if len(name) <= 40 else name[:40] + "…"
-        raise InvalidJob(
-            f"{key} is {shown!r}: use 1 to 128 of the characters A-Z a-z 0-9 . _ : -, the first a letter or digit"
-        )
+        raise _refusal(key, name, "1 to 128 of the characters A-Z a-z 0-9 . _ : -, the first a letter or digit")
 
 
-def _check_range(key: str, number: int, low: int, high: int) -> None:
-    if not low <= number <= high:
-        raise InvalidJob(f"{key} is {number}: use an integer from {low} to {high}")
+def _check_execution(job: NewJob) -> None:
+    command = job.command
+    if not (command.strip() if isinstance(command, str) else command and command[0]):
+        raise _refusal("command", command, "a shell command, or a program and its arguments, that is not empty")
+    if job.run_at is not None and (job.run_at.utcoffset() is None or job.run_at.year not in YEARS):
+        raise _refusal("run_at", job.run_at, f"a time with a time zone, in the years {YEARS[0]} to {YEARS[-1]}")
+    if job.timeout is not None:
+        _TIMEOUT.check("timeout", job.timeout)
+    if job.cwd is not None and not job.cwd.startswith("/"):
+        raise _refusal("cwd", job.cwd, "an absolute path")
+    for name in job.env:
+        _check_variable(name)
 
 
-def _check_exit_codes(key: str, codes: frozenset[int] | tuple[()]) -> None:
-    for code in codes:
-        if not 0 <= code <= 255:
-            raise InvalidJob(f"{key} has {code}: use exit codes from 0 to 255")
-
-
-def _check_variable(name: str, value: str) -> None:
-    _check_text("env", name)
-    _check_text("env", value)
+def _check_variable(name: str) -> None:
     if not name or "=" in name:
-        raise InvalidJob(f"env has the name {name!r}: a variable's name is not empty and has no '='")
+        raise InvalidJob(f"env has the name {quote(name)}: use names that are not empty and have no '='")
     if name.startswith(RESERVED_ENV_PREFIX):
-        raise InvalidJob(f"env has {name!r}: names that begin with {RESERVED_ENV_PREFIX} are queuectl's own")
+        raise InvalidJob(f"env has {quote(name)}: names that begin with {RESERVED_ENV_PREFIX} are queuectl's own")
+
+
+def _check_retries(job: NewJob) -> None:
+    if job.max_retries is not None:
+        _RETRIES.check("max_retries", job.max_retries)
+    if job.backoff is not None and job.backoff not in _BACKOFFS:
+        raise _refusal("backoff", job.backoff, ", ".join(_BACKOFFS))
+    if job.backoff_base is not None:
+        _BASE.check("backoff_base", job.backoff_base)
+    if job.backoff_max is not None:
+        _DELAY.check("backoff_max", job.backoff_max)
+    if job.backoff_jitter is not None:
+        _SHARE.check("backoff_jitter", job.backoff_jitter)
+    for code in job.retry_on or ():
+        _EXIT_CODE.check("an exit code in retry_on", code)
+    for code in job.no_retry_on:
+        _EXIT_CODE.check("an exit code in no_retry_on", code)
+
+
+def _check_texts(job: NewJob) -> None:
+    command = job.command if isinstance(job.command, str) else "".join(job.command)
+    # All at once, since nearly every job's texts are right.
+    whole = command + job.stdin + (job.cwd or "") + "".join((*job.tags, *job.env, *job.env.values()))
+    if "\0" in whole:
+        raise _bad_text(job, "\0", "a NUL byte: remove it, no process can be given one")
+    try:
+        size = len(whole.encode())
+    except UnicodeEncodeError as error:
+        found = whole[error.start]
+        raise _bad_text(job, found, f"a lone surrogate (U+{ord(found):04X}): use valid Unicode") from None
+    if size > MAX_JOB_BYTES:
+        raise InvalidJob(f"the job has {size} bytes of text: at most {MAX_JOB_BYTES} (1 MiB) are allowed")
+
+
+def _bad_text(job: NewJob, character: str, problem: str) -> InvalidJob:
+    keys = ("command", "stdin", "cwd", "tags")
+    key = next((key for key in keys if character in "".join(getattr(job, key) or ())), "env")
+    return InvalidJob(f"{key} has {problem}")
 
 
 def is_generated_id(job_id: str) -> bool:

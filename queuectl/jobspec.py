@@ -5,17 +5,22 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from queuectl.duration import parse_duration
-from queuectl.errors import InvalidDuration, InvalidInput, InvalidJob
+from queuectl.duration import MAX_DURATION, parse_duration
+from queuectl.errors import InvalidDuration, InvalidInput, InvalidJob, quote
 from queuectl.job import MAX_JOB_BYTES, NewJob, OnConflict
 from queuectl.timestamp import parse_time
 
-__all__ = ["KEYS", "Key", "parse_batch", "parse_document", "parse_json"]
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+__all__ = ["KEYS", "Document", "Key", "merge", "parse_batch", "parse_document", "parse_json"]
 
 Document: TypeAlias = Mapping[str, object]
 """A job as a JSON object: keys and values as `json.loads` gives them."""
@@ -76,7 +81,10 @@ def _exit_codes(value: object) -> frozenset[int]:
 def _environment(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise TypeError
-    return {name: _string(text) for name, text in value.items()}
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise InvalidJob(f"{quote(name)} is {_describe(text)}: use a string")
+    return value
 
 
 _A_DURATION = "a duration: a number of seconds, or 500ms, 90s, 10m, 2h30m, 1d"
@@ -107,6 +115,9 @@ KEYS: Mapping[str, Key] = {
 }
 """Every key of a job by its name."""
 
+_LONGEST_EXCERPT = 60
+_MAX_PROBLEMS = 10
+_MANY_DIGITS = 1_000
 _BY_ANY_NAME = {name: key for key in KEYS.values() for name in (key.name, *key.aliases)}
 
 
@@ -116,35 +127,46 @@ def parse_json(text: str | bytes) -> Document:
     Raises:
         InvalidJob: it is no JSON, no object, has text behind it, names a key twice, holds NaN, or is too large.
     """
-    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(raw) > MAX_JOB_BYTES:
-        raise InvalidJob(f"the job has {len(raw)} bytes: at most {MAX_JOB_BYTES} (1 MiB) are allowed")
-    try:
-        document = json.loads(raw, object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidJob(f"the job is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02X}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidJob(f"not JSON: {error.msg} at character {error.pos + 1}: {_excerpt(error)}") from None
-    except RecursionError:
-        raise InvalidJob("not a job: the JSON is nested too deeply") from None
-    except ValueError:
-        raise InvalidJob("not a job: the JSON has a number with too many digits") from None
+    document = _decode(_text(text))
     if not isinstance(document, dict):
         raise InvalidJob(f"a job is a JSON object, this is {_describe(document)}")
     return document
 
 
+def _text(text: str | bytes) -> str:
+    raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    if len(raw) > MAX_JOB_BYTES:
+        raise InvalidJob(f"the job has {len(raw)} bytes: at most {MAX_JOB_BYTES} (1 MiB) are allowed")
+    try:
+        return text if isinstance(text, str) else text.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidJob(f"not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02X}") from None
+
+
+def _decode(text: str) -> object:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidJob(f"not JSON: {error.msg} at character {error.pos + 1}: {_excerpt(error)}") from None
+    except RecursionError:
+        raise InvalidJob("not a job: the JSON is nested too deeply") from None
+    except ValueError:
+        _refuse_odd_number(text)
+
+
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidJob(f"{twice} is given twice: keep one")
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise InvalidJob(f"{quote(name)} is given twice: keep one")
     return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidJob(f"not JSON: {name} is no JSON number")
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
 def _excerpt(error: json.JSONDecodeError) -> str:
@@ -152,15 +174,52 @@ def _excerpt(error: json.JSONDecodeError) -> str:
     return f"found {rest!r}" if rest else "the text ends there"
 
 
+class _OddNumber(str):
+    """What stands where a number should: NaN, an infinity, or more digits than are read."""
+
+    __slots__ = ()
+
+
+def _blame_odd_number(pairs: list[tuple[str, object]]) -> None:
+    for name, value in pairs:
+        for element in value if isinstance(value, list) else [value]:
+            if isinstance(element, _OddNumber):
+                allowed = _BY_ANY_NAME[name].allowed if name in _BY_ANY_NAME else "another value"
+                raise InvalidJob(f"{quote(name)} is {quote(str(element))}, which is no JSON number: use {allowed}")
+
+
+def _odd_if_long(digits: str) -> int | _OddNumber:
+    return 0 if len(digits) < _MANY_DIGITS else _OddNumber(digits)
+
+
+_BLAMER = json.JSONDecoder(object_pairs_hook=_blame_odd_number, parse_constant=_OddNumber, parse_int=_odd_if_long)
+
+
+def _refuse_odd_number(text: str) -> NoReturn:
+    """Read the text once more to name the key of a number that cannot be read."""
+    with suppress(ValueError, RecursionError):
+        _BLAMER.decode(text)
+    raise InvalidJob("not JSON: it has NaN, Infinity, or a number with too many digits")
+
+
 def parse_document(document: Document, now: datetime) -> NewJob:
     """Turn a job's JSON object into a `NewJob`; `now` is what a `delay` counts from.
 
     Raises:
         InvalidJob: a key is unknown, missing, given twice under two names, or has a value that it does not take.
-            The message names every such key.
+            The message names every such key, up to ten.
     """
+    values = _read_values(document)
+    if "delay" in values:
+        if "run_at" in values:
+            raise InvalidJob("run_at and delay are both given: keep one")
+        values["run_at"] = now + values.pop("delay")
+    return NewJob(**values)
+
+
+def _read_values(document: Document) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[str] = [] if "command" in document else ["command is missing: every job needs one"]
     for name, value in document.items():
         try:
             key = _find_key(name)
@@ -169,23 +228,19 @@ def parse_document(document: Document, now: datetime) -> NewJob:
             values[key.name] = _read(key, name, value)
         except InvalidJob as error:
             problems.append(str(error))
-    if "command" not in document:
-        problems.append("command is missing: every job needs one")
+            if len(problems) == _MAX_PROBLEMS:
+                break
     if problems:
         raise InvalidJob("; ".join(problems))
-    if "delay" in values:
-        if "run_at" in values:
-            raise InvalidJob("run_at and delay are both given: keep one")
-        values["run_at"] = now + values.pop("delay")
-    return NewJob(**values)
+    return values
 
 
 def _find_key(name: str) -> Key:
-    if name in _BY_ANY_NAME:
-        return _BY_ANY_NAME[name]
-    near = difflib.get_close_matches(name, _BY_ANY_NAME, n=1)
+    if key := _BY_ANY_NAME.get(name):
+        return key
+    near = difflib.get_close_matches(name[:_LONGEST_EXCERPT], _BY_ANY_NAME, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
-    raise InvalidJob(f"unknown key {name[:80]!r}: {hint}")
+    raise InvalidJob(f"unknown key {quote(name)}: {hint}")
 
 
 def _read(key: Key, name: str, value: object) -> object:
@@ -194,7 +249,7 @@ def _read(key: Key, name: str, value: object) -> object:
     except (TypeError, ValueError, OverflowError):
         raise InvalidJob(f"{name} is {_describe(value)}: use {key.allowed}") from None
     except InvalidDuration:
-        raise InvalidJob(f"{name} is {_describe(value)}: use {key.allowed}, at most 36500d") from None
+        raise InvalidJob(f"{name} is {_describe(value)}: use {key.allowed}, at most {MAX_DURATION.days}d") from None
     except InvalidInput as error:
         raise InvalidJob(f"{name}: {error}") from None
 
@@ -210,7 +265,7 @@ def _describe(value: object) -> str:
     except (ValueError, RecursionError):
         text = "…"
     kind = {str: "the string ", list: "the array ", dict: "the object ", bool: "", int: "", float: ""}[type(value)]
-    return kind + (text if len(text) <= 60 else text[:60] + "…")
+    return kind + (text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…")
 
 
 def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None = None) -> list[NewJob]:
@@ -224,10 +279,12 @@ def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None 
     jobs: list[NewJob] = []
     lines_by_id: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        # Editors may begin a file with a byte order mark.
+        text = line.removeprefix(BOM_UTF8).strip()
+        if not text:
             continue
         try:
-            job = parse_document(merge(_line_document(line), options or {}), now)
+            job = parse_document(merge(_line_document(text), options or {}), now)
             if job.id is not None and job.on_conflict is OnConflict.REFUSE and job.id in lines_by_id:
                 raise InvalidJob(f"id {job.id} stands in line {lines_by_id[job.id]} already")
         except InvalidInput as error:
@@ -239,14 +296,7 @@ def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None 
 
 
 def _line_document(line: bytes) -> Document:
-    if line.lstrip().startswith(b"{"):
-        return parse_json(line)
-    if len(line) > MAX_JOB_BYTES:
-        raise InvalidJob(f"the job has {len(line)} bytes: at most {MAX_JOB_BYTES} (1 MiB) are allowed")
-    try:
-        return {"command": line.decode().strip()}
-    except UnicodeDecodeError as error:
-        raise InvalidJob(f"not UTF-8: byte {error.start + 1} is 0x{line[error.start]:02X}") from None
+    return parse_json(line) if line.startswith(b"{") else {"command": _text(line)}
 
 
 def merge(document: Document, options: Document) -> Document:

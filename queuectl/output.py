@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["NO_OUTPUT", "CappedStream", "Chunk", "Gap", "OutputUpdate", "RunOutput", "Stream", "assemble"]
+__all__ = [
+    "NO_OUTPUT",
+    "CappedStream",
+    "Chunk",
+    "Gap",
+    "OutputUpdate",
+    "RunOutput",
+    "Stream",
+    "assemble",
+    "take_update",
+]
 
 
 class Stream(StrEnum):

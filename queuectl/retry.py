@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -55,13 +56,14 @@ class RetryPolicy:
         return timedelta(seconds=seconds * (1 - self.jitter * chance))
 
     def _uncapped(self, attempts: int) -> float:
-        match self.backoff:
-            case Backoff.FIXED:
-                return self.base
-            case Backoff.LINEAR:
-                return self.base * attempts
-            case Backoff.EXPONENTIAL:
-                try:
-                    return float(self.base**attempts)
-                except OverflowError:
-                    return float("inf")
+        try:
+            match self.backoff:
+                case Backoff.FIXED:
+                    return self.base
+                case Backoff.LINEAR:
+                    return self.base * attempts
+                case Backoff.EXPONENTIAL:
+                    # As a float: a large integer's power would be computed to its last digit.
+                    return float(self.base) ** attempts
+        except OverflowError:
+            return math.inf

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from queuectl.duration import format_duration, parse_duration
-from queuectl.errors import InvalidDuration, InvalidSetting
+from queuectl.duration import MAX_DURATION, format_duration, parse_duration
+from queuectl.errors import InvalidDuration, InvalidSetting, quote
 from queuectl.retry import Backoff, RetryPolicy
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import Job
 
-__all__ = ["SETTINGS", "Setting", "Settings", "find_setting"]
+__all__ = ["SETTINGS", "Setting", "Settings", "environment_settings", "find_setting"]
 
 ENV_PREFIX = "QUEUECTL_"
 NONE = "none"
@@ -48,7 +47,7 @@ class Setting:
         try:
             return self.read(text.strip())
         except (ValueError, InvalidDuration) as error:
-            raise InvalidSetting(f"{self.name} cannot be {text!r}: use {self.allowed}") from error
+            raise InvalidSetting(f"{self.name} cannot be {quote(text)}: use {self.allowed}") from error
 
     def normalize(self, text: str) -> tuple[str, str]:
         """Give the name and the text under which a value is kept.
@@ -60,34 +59,18 @@ class Setting:
         return target.name, target.write(self.parse(text))
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = int(text)
-        if not low <= number <= high:
+def _between(read: Callable[[str], Any], low: Any, high: Any) -> Callable[[str], Any]:
+    def read_in_range(text: str) -> Any:
+        value = read(text)
+        if not low <= value <= high:
             raise ValueError(text)
-        return number
+        return value
 
-    return read
-
-
-def _number(low: float, high: float, scale: float = 1.0) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        number = float(text) / scale
-        if not (low <= number <= high and math.isfinite(number)):
-            raise ValueError(text)
-        return number
-
-    return read
+    return read_in_range
 
 
-def _duration(low: timedelta) -> Callable[[str], timedelta]:
-    def read(text: str) -> timedelta:
-        duration = parse_duration(text)
-        if duration < low:
-            raise ValueError(text)
-        return duration
-
-    return read
+def _duration(at_least: timedelta = timedelta(0)) -> Callable[[str], Any]:
+    return _between(parse_duration, at_least, MAX_DURATION)
 
 
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|k|M|G)?", re.ASCII | re.IGNORECASE)
@@ -98,11 +81,7 @@ def _size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError(text)
-    size = int(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()]
-    # A row of the store holds less than 1 GB.
-    if not 2 <= size <= 1 << 29:
-        raise ValueError(text)
-    return size
+    return int(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()]
 
 
 def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -121,31 +100,29 @@ _MS = timedelta(milliseconds=1)
 _A_DURATION = "a duration (a number of seconds, 500ms, 90s, 10m, 2h30m, 1d)"
 
 _ALL = (
-    Setting(
-        "max_retries", "how many attempts a job is given", "an integer from 0 to 1000", _integer(0, 1000), _write_number
-    ),
+    Setting("max_retries", "how many attempts a job is given", "an integer from 0 to 1000", _between(int, 0, 1000)),
     Setting("backoff", "how the delay before a retry grows", "exponential, linear or fixed", Backoff),
     Setting(
         "backoff_base",
         "the base of that delay, in seconds",
         "a number from 1 to 1000000",
-        _number(1, 1e6),
+        _between(float, 1, 1e6),
         _write_number,
     ),
     Setting(
         "delay_base",
         "the same as backoff_base, in milliseconds",
         "a number from 1000 to 1000000000 (milliseconds)",
-        _number(1, 1e6, scale=1000),
+        _between(lambda text: float(text) / 1000, 1, 1e6),
         lambda value: _write_number(value * 1000),
         stored_as="backoff_base",
     ),
-    Setting("backoff_max", "no delay before a retry is longer", _A_DURATION, _duration(timedelta(0)), _write_duration),
+    Setting("backoff_max", "no delay before a retry is longer", _A_DURATION, _duration(), _write_duration),
     Setting(
         "backoff_jitter",
         "the share of the delay that chance may take off it",
         "a number from 0 to 1",
-        _number(0, 1),
+        _between(float, 0, 1),
         _write_number,
     ),
     Setting(
@@ -159,14 +136,15 @@ _ALL = (
         "kill_grace",
         "how long a command that is stopped has between SIGTERM and SIGKILL",
         _A_DURATION,
-        _duration(timedelta(0)),
+        _duration(),
         _write_duration,
     ),
     Setting(
         "max_output",
         "how much of each stream of a run is kept, the first and the last half",
         "a size from 2 bytes to 512 MiB (65536, 512KiB, 1MiB)",
-        _size,
+        # A byte for each half; and a row of the store holds less than 1 GB.
+        _between(_size, 2, 1 << 29),
         _write_number,
     ),
     Setting(
@@ -180,35 +158,35 @@ _ALL = (
         "max_crashes",
         "how many engines in a row may die under a job before it is dead",
         "an integer from 1 to 1000, or none",
-        _or_none(_integer(1, 1000)),
+        _or_none(_between(int, 1, 1000)),
         _write_number,
     ),
     Setting(
         "retention",
         "how long completed and cancelled jobs are kept",
         f"{_A_DURATION}, or none to keep all",
-        _or_none(_duration(timedelta(0))),
+        _or_none(_duration()),
         _write_duration,
     ),
     Setting(
         "drain_timeout",
         "how long a draining engine waits for running jobs",
         f"{_A_DURATION}, or none to wait without end",
-        _or_none(_duration(timedelta(0))),
+        _or_none(_duration()),
         _write_duration,
     ),
     Setting(
         "busy_timeout",
         "how long a command waits for the store's write lock",
         _A_DURATION,
-        _duration(timedelta(0)),
+        _duration(),
         _write_duration,
     ),
     Setting(
         "workers",
         "how many jobs an engine runs at once",
         "an integer from 1 to 10000, or none for twice the processors",
-        _or_none(_integer(1, 10_000)),
+        _or_none(_between(int, 1, 10_000)),
         _write_number,
     ),
 )
@@ -228,7 +206,7 @@ def find_setting(key: str) -> Setting:
         return SETTINGS[name]
     near = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
-    raise InvalidSetting(f"there is no setting {key!r}: {hint}")
+    raise InvalidSetting(f"there is no setting {quote(key)}: {hint}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,15 +237,11 @@ class Settings:
         Raises:
             InvalidSetting: a value cannot be used; the message says where it stands and how to mend it.
         """
-        values: dict[str, Any] = {}
-        for name, text in stored.items():
-            if name in SETTINGS:
-                values[name] = _parse_from(SETTINGS[name], text, f"stored in config; mend it with: config unset {name}")
-        for name, text in environment_settings(environ).items():
-            setting = SETTINGS[name]
-            value = _parse_from(setting, text, f"from the environment; mend {ENV_PREFIX}{name.upper()}")
-            values[setting.stored_as or name] = value
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+        kept = _values(stored, lambda name: f"stored in config; mend it with: config unset {name}")
+        given = _values(
+            environment_settings(environ), lambda name: f"from the environment; mend {ENV_PREFIX}{name.upper()}"
+        )
+        return cls(**kept | given)
 
     def text(self, setting: Setting) -> str:
         """Give the value of one setting as text."""
@@ -291,11 +265,17 @@ class Settings:
         return self.timeout if job.timeout is None else job.timeout
 
 
-def _parse_from(setting: Setting, text: str, place: str) -> Any:
-    try:
-        return setting.parse(text)
-    except InvalidSetting as error:
-        raise InvalidSetting(f"{error} ({place})") from error
+def _values(texts: Mapping[str, str], place: Callable[[str], str]) -> dict[str, Any]:
+    known = [setting for name, setting in SETTINGS.items() if name in texts]
+    # Read last, and so decisive, is a setting's own name.
+    known.sort(key=lambda setting: not setting.stored_as)
+    values = {}
+    for setting in known:
+        try:
+            values[setting.stored_as or setting.name] = setting.parse(texts[setting.name])
+        except InvalidSetting as error:
+            raise InvalidSetting(f"{error} ({place(setting.name)})") from error
+    return values
 
 
 def environment_settings(environ: Mapping[str, str]) -> dict[str, str]:

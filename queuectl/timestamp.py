@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
-from queuectl.errors import InvalidTime
+from queuectl.errors import InvalidTime, quote
+from queuectl.job import YEARS
 
 __all__ = ["format_time", "from_epoch_ms", "parse_time", "to_epoch_ms"]
 
-_MIN_YEAR = 1970
-_MAX_YEAR = 9000
-"""Times near the end of the calendar overflow as soon as something is added to them."""
+_DATE = r"\d{4}(?:-?\d{2}-?\d{2}|-?W\d{2}(?:-?\d)?)"
+_TIME = r"\d[\d:]*(?:[.,]\d+)?(?:Z|[+-][\d:.]+)?"
+# Python's own parser takes any character between date and time, and so the offset of a bare date for its time.
+_FORM = re.compile(rf"{_DATE}(?:[Tt ]{_TIME})?", re.ASCII)
 
 
 def parse_time(text: str) -> datetime:
@@ -20,15 +23,21 @@ def parse_time(text: str) -> datetime:
         InvalidTime: the text is no such time, or lies outside the years 1970 to 9000.
     """
     try:
-        moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
+        moment = _read(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise InvalidTime(
-            f"{text!r} is not a time: use ISO 8601, for example 2030-01-31T08:00, 2030-01-31T08:00:00Z"
+            f"{quote(text)} is not a time: use ISO 8601, for example 2030-01-31T08:00, 2030-01-31T08:00:00Z"
             " or 2030-01-31T08:00+02:00"
         ) from error
-    if not _MIN_YEAR <= moment.year <= _MAX_YEAR:
-        raise InvalidTime(f"{text!r} is out of range: use a time between the years {_MIN_YEAR} and {_MAX_YEAR}")
+    if moment.year not in YEARS:
+        raise InvalidTime(f"{quote(text)} is out of range: use a time in the years {YEARS[0]} to {YEARS[-1]}")
     return from_epoch_ms(to_epoch_ms(moment))
+
+
+def _read(text: str) -> datetime:
+    if not _FORM.fullmatch(text):
+        raise ValueError(text)
+    return datetime.fromisoformat(text)
 
 
 def format_time(moment: datetime) -> str:

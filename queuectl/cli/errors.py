@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import asyncclick as click
 
@@ -13,7 +14,7 @@ from queuectl.cli.options import Output
 from queuectl.errors import OutcomeUnknown, QueuectlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["expects_json", "innermost", "report"]
 
@@ -29,16 +30,16 @@ def innermost(error: Exception) -> Exception:
     return error
 
 
-def report(error: Exception, *, as_json: bool, verbosity: int = 0) -> ExitCode:
+def report(error: Exception, *, as_json: bool, verbosity: int = 0, colour: bool | None = False) -> ExitCode:
     """Tell on stderr what went wrong and give the exit code. With `verbosity` enough, from where."""
     code, message = describe(error)
     if as_json:
         ids = {"ids": error.ids} if isinstance(error, OutcomeUnknown) else {}
         click.echo(json.dumps({"error": {"code": _name(error), "message": message, **ids}}), err=True)
     elif isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.format_message(), err=True)
+        click.echo(error.format_message(), err=True, color=colour)
     else:
-        click.secho("error: ", fg="red", nl=False, err=True)
+        click.secho("error: ", fg="red", nl=False, err=True, color=colour)
         click.echo(message, err=True)
         for line in _hints(error):
             click.echo(line, err=True)
@@ -74,15 +75,20 @@ def _hints(error: Exception) -> Sequence[str]:
     return error.ids if isinstance(error, OutcomeUnknown) else []
 
 
-def expects_json(args: Sequence[str], environ: Mapping[str, Any]) -> bool:
+def expects_json(args: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Tell whether errors are to be JSON, from a command line that may be too wrong to be parsed."""
-    asked = environ.get("QUEUECTL_OUTPUT", "").strip().lower()
     own = args[: args.index("--")] if "--" in args else args
-    for word, following in zip(own, [*own[1:], ""], strict=True):
-        if word in {"-o", "--output"}:
-            asked = following
-        elif word == "--json":
-            asked = Output.JSON
+    asked = [environ.get("QUEUECTL_OUTPUT", ""), *_outputs(own)]
+    known = [output for text in asked if (output := text.strip().lower()) in [*Output]]
+    return bool(known) and known[-1] in {Output.JSON, Output.NDJSON}
+
+
+def _outputs(args: Sequence[str]) -> Iterator[str]:
+    """Give what is said about the output, in order."""
+    for word, following in pairwise([*args, ""]):
+        if word == "--json":
+            yield Output.JSON
+        elif word in {"-o", "--output"}:
+            yield following
         elif word.startswith(("-o", "--output=")):
-            asked = word.removeprefix("--output=").removeprefix("-o")
-    return asked.lower() in {Output.JSON, Output.NDJSON}
+            yield word.removeprefix("--output=").removeprefix("-o")

@@ -76,8 +76,8 @@ def list_options(function: Any) -> Any:
     for option in (
         click.option(
             "--sort",
-            type=click.Choice([*Sort]),
-            default=Sort.CREATED,
+            type=click.Choice([sort.value for sort in Sort]),
+            default=Sort.CREATED.value,
             show_default=True,
             help="The order, from low to high.",
         ),

@@ -138,7 +138,7 @@ SHARED: Sequence[click.Option] = (
     ),
     click.Option(
         ["-o", "--output"],
-        type=click.Choice([*Output], case_sensitive=False),
+        type=click.Choice([output.value for output in Output], case_sensitive=False),
         metavar="FORMAT",
         callback=_set_output,
         expose_value=False,

@@ -65,7 +65,7 @@ class _Hunt:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.killed = {job.id: 0 for job in jobs}
         self._marks = {_mark_of(job): job.id for job in jobs}
-        self._sessions = {job.pid: job.id for job in jobs if job.pid is not None and _is_still_there(job)}
+        self._sessions = {job.pid: job.id for job in jobs if job.pid and _is_still_there(job)}
         self._met: set[psutil.Process] = set()
 
     def sweep(self) -> bool:
@@ -90,11 +90,11 @@ def _mark_of(job: Job) -> tuple[str | None, ...]:
 
 
 def _is_still_there(job: Job) -> bool:
-    pid = job.pid or 0
+    if job.pid is None or not job.pid_start:
+        return False
     try:
-        # Also the leader of its session, as every command is: one more sign that it is the same.
-        return start_of(pid) == job.pid_start and os.getsid(pid) == pid
-    except OSError:
+        return start_of(job.pid) == job.pid_start
+    except PermissionError:
         return False
 
 

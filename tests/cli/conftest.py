@@ -1,0 +1,35 @@
+"""Each test has a directory of its own, and no settings from outside."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.shell import Shell, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("QUEUECTL_") or name in {"DB_PATH", "NO_COLOR"}:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def queuectl(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Shell:
+    """Runs command lines in this process."""
+    return Shell(monkeypatch, capfdbinary)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """Runs command lines in processes of their own, and ends what is left of them."""
+    with Terminal() as terminal:
+        yield terminal

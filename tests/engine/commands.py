@@ -120,3 +120,9 @@ def open_descriptors() -> int:
 def open_gate(gate: Path) -> None:
     """Let the command go on that reads, or is about to read, a line from this named pipe."""
     gate.write_text("go\n")
+
+
+def let_end(pid: int, gate: Path) -> None:
+    """Let a child pass its gate and wait for its end, and keep that from the event loop."""
+    open_gate(gate)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

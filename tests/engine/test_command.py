@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import resource
 import signal
 import threading
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +16,12 @@ import pytest
 
 from queuectl.engine.command import RunningCommand, start
 from queuectl.outcome import Cancelled, Exited, Interrupted, Signalled
-from queuectl.output import Chunk, OutputUpdate, RunOutput, Stream
+from queuectl.output import Chunk, OutputUpdate, RunOutput, Stream, assemble
 from queuectl.store.liveness import start_of
 from tests.engine.commands import (
     FOR_EVER,
     MIB,
+    let_end,
     linux_only,
     lives,
     no_leaks,
@@ -146,6 +149,31 @@ async def test_a_command_leads_a_session_of_its_own_and_has_a_start() -> None:
     await command.wait()
 
 
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have asyncio read so little at a time that the end of a command comes before all of its output."""
+    monkeypatch.setattr("asyncio.unix_events._UnixReadPipeTransport.max_size", 1024)
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_all_that_the_pipe_holds_at_the_end_is_read(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    command = await started(shell(f"read line < {gate}; seq 10000"))
+    let_end(command.pid, gate)
+
+    assert await command.wait() == Exited(0)
+    assert assemble(command.take_output().chunks).stdout.split() == [b"%d" % number for number in range(1, 10_001)]
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_what_comes_from_the_background_at_the_end_stays_in_order() -> None:
+    _, output = await run(shell("seq 100000000 & sleep 0.01", max_output=64 * MIB))
+
+    *lines, _ = output.stdout.split(b"\n")
+    assert [int(line) for line in lines] == list(range(1, len(lines) + 1))
+
+
 # How a command ends by itself.
 
 
@@ -232,6 +260,17 @@ def fail(error: Exception, *_: object) -> None:
 
 
 # Many of them.
+
+
+async def test_a_command_that_is_over_is_kept_by_nothing() -> None:
+    command = await started(shell("true", timeout=FOR_EVER))
+    assert await command.wait() == Exited(0)
+
+    kept = weakref.ref(command)
+    del command
+    gc.collect()
+
+    assert kept() is None
 
 
 async def test_a_thousand_commands_leave_nothing_behind() -> None:

@@ -18,10 +18,10 @@ from tests.engine.commands import (
     MOMENT,
     first_word,
     group_lives,
+    let_end,
     linux_only,
     lives,
     no_leaks,
-    open_gate,
     run,
     shell,
     started,
@@ -162,13 +162,16 @@ async def test_nothing_happens_to_the_background_once_the_command_is_over() -> N
 async def test_an_end_that_came_before_the_stop_wins_though_nobody_noticed_it(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    command = await started(shell(f"read line < {gate}"))
+    command = await started(shell(f"sleep 60 & echo $!; read line < {gate}"))
+    sleeper = int(await first_word(command))
     let_end(command.pid, gate)
 
     command.stop(Cancelled())
     command.kill(Interrupted("too late"))
 
     assert await command.wait() == Exited(0)
+    assert lives(sleeper)
+    os.kill(sleeper, signal.SIGKILL)
 
 
 async def test_waiting_can_be_given_up_and_taken_up_again() -> None:
@@ -182,9 +185,3 @@ async def test_waiting_can_be_given_up_and_taken_up_again() -> None:
     command.kill(Cancelled())
 
     assert set(await asyncio.gather(command.wait(), command.wait())) == {Cancelled()}
-
-
-def let_end(pid: int, gate: Path) -> None:
-    """Let a child pass its gate and wait for its end, and keep that from the event loop."""
-    open_gate(gate)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -155,17 +155,16 @@ from queuectl.engine.leftovers import kill_leftovers
 from tests.engine.commands import JOB
 print(asyncio.run(kill_leftovers([JOB]))[JOB.id])
 """
-    engine = shlex.join(
-        ["env", *(f"{name}={value}" for name, value in marks(JOB).items()), sys.executable, "-c", script]
-    )
-    line = f"{SLEEP} & {engine}; kill $! && echo spared"
+    marked = [f"{name}={value}" for name, value in marks(JOB).items()]
+    engine = shlex.join([sys.executable, "-c", script])
+    line = f"env {shlex.join(marked)} {SLEEP} & env {shlex.join(marked)} {engine}; echo spared"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
     answer = subprocess.run(
         ["/bin/sh", "-c", line], env=env, capture_output=True, text=True, check=False, start_new_session=True
     )
 
-    assert answer.stdout.split() == ["0", "spared"], answer.stderr
+    assert answer.stdout.split() == ["1", "spared"], answer.stderr
 
 
 async def test_the_event_loop_goes_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

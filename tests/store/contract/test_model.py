@@ -253,7 +253,7 @@ async def _live(url: str, steps: list[Step]) -> None:
             await model.compare()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(STEPS, min_size=10, max_size=50))
 def test_a_store_does_what_its_model_does(new_url: Callable[[], str], steps: list[Step]) -> None:
     asyncio.run(_live(new_url(), steps))

@@ -40,6 +40,13 @@ async def test_ready_jobs_are_counted_up_to_the_limit(store: Store, other: Store
     assert (await other.look(engine, None, 10)).ready == 2
 
 
+async def test_the_limit_holds_for_jobs_that_have_just_become_due_too(store: Store, engine: str, clock: Clock) -> None:
+    await store.enqueue([NewJob("true", run_at=START + wait * SECOND) for wait in (0, 0, 1, 1)])
+    clock.advance(SECOND)
+    assert (await store.look(engine, None, 3)).ready == 3
+    assert (await store.look(engine, None, 9)).ready == 4
+
+
 async def test_only_the_queues_named_are_looked_at(store: Store, engine: str) -> None:
     await store.enqueue(
         [

@@ -1,0 +1,1 @@
+"""Measurements of queuectl beside other ways to run the same commands, as ratios taken in one run."""

@@ -1,0 +1,116 @@
+"""Two ways to run queuectl: inside the test's process, which is fast, and as a process, which is the real thing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import queuectl
+from queuectl.__main__ import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+PATIENCE = 30.0
+"""Seconds within which what a test waits for must have come. No test takes that long unless it fails."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What stands on stdout, as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        """The error that stands on stderr, as JSON."""
+        return json.loads(self.err)["error"]
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Shell:
+    """Runs command lines in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[bytes]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capture = capture
+
+    def __call__(self, *args: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> Result:
+        """Run one command line, with `environ` added to its environment."""
+        with self._monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            for name, value in (environ or {}).items():
+                patch.setenv(name, value)
+            code = run(args)
+        out, err = self._capture.readouterr()
+        return Result(code, out.decode(), err.decode())
+
+    def ok(self, *args: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> Result:
+        """Run one command line, which must end with 0."""
+        result = self(*args, stdin=stdin, environ=environ)
+        assert result.code == 0, result.err
+        return result
+
+    def show(self, job_id: str) -> Any:
+        """Read a job."""
+        return self.ok("show", job_id, "--json").json
+
+
+class Terminal:
+    """Runs command lines in processes of their own."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+    def start(self, *args: str, environ: Mapping[str, str] | None = None, **options: int) -> subprocess.Popen[bytes]:
+        """Start a process; its streams are pipes unless `options` say otherwise."""
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
+        root = str(Path(queuectl.__file__).parents[1])
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-P", "-m", "queuectl", *args],
+            env={**os.environ, "PYTHONPATH": root, **(environ or {})},
+            **streams,
+        )
+        self._started.append(process)
+        return process
+
+    def __call__(self, *args: str, stdin: bytes = b"") -> Result:
+        """Run one command line to its end."""
+        process = self.start(*args)
+        out, err = process.communicate(stdin, timeout=PATIENCE)
+        return Result(process.returncode, out.decode(), err.decode())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not come"
+        time.sleep(0.01)

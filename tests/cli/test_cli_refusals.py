@@ -1,0 +1,99 @@
+"""What is refused as a job: with exit code 2, in plain words, and before a store is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.shell import Shell, Terminal
+
+MIB = 1 << 20
+REFUSALS = [
+    (b"{command: 1}", "not JSON"),
+    (b'{"command": "a"} b', "not JSON"),
+    (b'{"command": "a", "command": "b"}', "is given twice: keep one"),
+    (b'{"command": "a", "priority": NaN}', "NaN"),
+    (b'{"command": "a", "comand": "b"}', "unknown key 'comand': did you mean command?"),
+    (b'{"command": "a", "max_attempts": 1, "max_retries": 1}', "max_retries"),
+    (b'{"id": "a"}', "command is missing"),
+    (b'{"command": 7}', "command is 7: use a string, or an array of strings"),
+    (b'{"command": "a", "priority": "high"}', 'priority is the string "high": use an integer'),
+    (b'{"command": "a", "priority": 1000001}', "from -1000000 to 1000000"),
+    (b'{"command": "a", "max_retries": 1001}', "from 0 to 1000"),
+    (b'{"command": "a", "timeout": "soon"}', "timeout is"),
+    (b'{"command": "a", "timeout": 0}', "timeout"),
+    (b'{"command": "a", "run_at": "tomorrow"}', "run_at"),
+    (b'{"command": "a", "run_at": "2035-01-01", "delay": 5}', "run_at and delay are both given"),
+    (b'{"command": "a", "backoff": "random"}', "backoff is 'random'"),
+    (b'{"command": "a", "backoff_base": 0.5}', "backoff_base"),
+    (b'{"command": "a", "backoff_jitter": 2}', "from 0 to 1"),
+    (b'{"command": "a", "retry_on": [256]}', "0 to 255"),
+    (b'{"command": "a", "cwd": "sub"}', "absolute path"),
+    (b'{"command": "a", "env": {"QUEUECTL_DB": "x"}}', "queuectl's own"),
+    (b'{"command": "a", "id": "a b"}', "id is 'a b'"),
+    (b'{"command": "a", "queue": ""}', "queue is ''"),
+    (b'{"command": "a\\u0000b"}', "NUL byte"),
+    (b'{"command": " "}', "that is not empty"),
+    (b'{"command": []}', "that is not empty"),
+    (b'{"command": "\xff"}', "not UTF-8"),
+    (b'{"command": "' + b"x" * MIB + b'"}', "1 MiB"),
+    (b"[1]" + b"\xff", "not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSALS, ids=[message for _, message in REFUSALS])
+def test_a_batch_is_refused_whole_with_the_number_of_the_line(queuectl: Shell, line: bytes, message: str) -> None:
+    result = queuectl("enqueue", "-", stdin=b"echo fine\n\n" + line + b"\necho fine\n")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: line 3: ")
+    assert message in result.err
+    assert len(result.err) < 500
+    assert not Path("queuectl.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--priority", "high", "true"], 'priority is the string "high": use an integer'),
+        (["--id", "a b", "true"], "id is 'a b'"),
+        (["--env", "A", "true"], "use NAME=VALUE"),
+        (["--env", "QUEUECTL_X=1", "true"], "queuectl's own"),
+        (["--delay", "1h", "--run-at", "2035-01-01", "true"], "run_at and delay are both given"),
+        (["--timeout", "soon", "true"], "a duration"),
+        (["--backoff-base", "nan", "true"], "backoff_base"),
+        (["--on-conflict", "replace", "true"], "refuse or ignore"),
+        (["--retry-on", "1;2", "true"], "retry_on"),
+        ([""], "that is not empty"),
+        (["{ echo hi; }"], "use --command"),
+        (['{"command": "a"} b'], "use --command"),
+    ],
+)
+def test_an_option_is_refused_as_the_key_is(queuectl: Shell, args: list[str], message: str) -> None:
+    result = queuectl("enqueue", *args)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert not Path("queuectl.db").exists()
+
+
+def test_a_process_refuses_in_one_line(terminal: Terminal) -> None:
+    result = terminal("enqueue", '{"command": "a", "pririty": 1}')
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: unknown key 'pririty': did you mean priority?\n"
+
+
+def test_a_refusal_is_json_where_that_is_asked_for(terminal: Terminal) -> None:
+    result = terminal("enqueue", "--json", '{"command": 1}')
+    assert (result.code, result.error["code"]) == (2, "invalid_job")
+    assert result.error["message"].startswith("command is 1: ")
+
+
+@pytest.mark.parametrize("option", ["--unique", "--after", "--concurrency-key", "--wait", "--follow"])
+def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, option: str) -> None:
+    result = queuectl("enqueue", option, "x", "true")
+    assert (result.code, f"No such option '{option}'" in result.err) == (2, True)
+    key = option.removeprefix("--").replace("-", "_")
+    refused = queuectl("enqueue", f'{{"command": "a", "{key}": "x"}}')
+    assert (refused.code, f"unknown key '{key}'" in refused.err) == (2, True)

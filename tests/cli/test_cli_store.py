@@ -1,0 +1,124 @@
+"""Where the store is, what happens without one, and what `status`, `stats` and `db` say about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from queuectl.job import JobState
+
+if TYPE_CHECKING:
+    from tests.cli.shell import Shell
+
+
+def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) -> None:
+    places: tuple[tuple[str, list[str], dict[str, str]], ...] = (
+        ("a.db", ["--db", "a.db", "enqueue", "true"], {"QUEUECTL_DB": "x.db", "DB_PATH": "x.db"}),
+        ("b.db", ["enqueue", "true", "--db", "b.db"], {"QUEUECTL_DB": "x.db"}),
+        ("c.db", ["db", "--db", "c.db", "init"], {}),
+        ("d.db", ["enqueue", "true"], {"QUEUECTL_DB": "d.db", "DB_PATH": "x.db"}),
+        ("e.db", ["enqueue", "true"], {"QUEUECTL_DB": "", "DB_PATH": "e.db"}),
+        ("queuectl.db", ["enqueue", "true"], {}),
+    )
+    for expected, args, environ in places:
+        queuectl.ok(*args, environ=environ)
+        assert Path(expected).exists()
+    assert not Path("x.db").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["status"],
+        ["list"],
+        ["show", "x"],
+        ["logs", "x"],
+        ["stats"],
+        ["metrics"],
+        ["config", "get"],
+        ["config", "get", "timeout"],
+        ["dlq", "list"],
+        ["dlq", "show", "x"],
+        ["worker", "list"],
+    ],
+)
+def test_reading_never_makes_a_store(queuectl: Shell, args: list[str]) -> None:
+    result = queuectl(*args)
+    assert (result.code, result.out) == (5, "")
+    assert "queuectl db init" in result.err
+    assert not list(Path.cwd().iterdir())
+    assert queuectl(*args, "--json").error["code"] == "store_missing"
+
+
+def test_a_foreign_file_is_left_alone(queuectl: Shell) -> None:
+    Path("queuectl.db").write_text("a letter to a friend, and no database\n" * 100)
+    before = Path("queuectl.db").read_bytes()
+    for args in (["enqueue", "true"], ["list"], ["db", "init"], ["run", "--until-idle"]):
+        assert queuectl(*args).code == 5
+    assert Path("queuectl.db").read_bytes() == before
+
+
+def test_a_kind_of_store_that_there_is_not_yet_is_refused_without_its_password(queuectl: Shell) -> None:
+    result = queuectl("list", "--db", "postgresql://me:secret@host/db")
+    assert (result.code, "secret" in result.err) == (5, False)
+
+
+@pytest.mark.parametrize("args", [["db", "init"], ["initdb"]])
+def test_a_store_is_made_once(queuectl: Shell, args: list[str]) -> None:
+    place = Path("queuectl.db").absolute()
+    assert queuectl.ok(*args).err == f"✓ created {place}\n"
+    assert queuectl.ok(*args).err == f"= {place} is already there\n"
+    assert queuectl.ok(*args, "--json").json == {"db": str(place), "created": False}
+    assert queuectl.ok("db", "migrate").err == f"✓ the schema of {place} is up to date\n"
+
+
+def test_status_counts_jobs_by_state_and_queue(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    queuectl.ok("enqueue", "--queue", "mail", "--delay", "1h", "true")
+    queuectl.ok("run", "--until-idle")
+    none = dict.fromkeys(JobState, 0)
+    assert queuectl.ok("status", "--json").json == {
+        "jobs": none | {"pending": 1, "completed": 1},
+        "workers": 0,
+        "engines": [],
+        "queues": [
+            {"queue": "default", "jobs": none | {"completed": 1}},
+            {"queue": "mail", "jobs": none | {"pending": 1}},
+        ],
+    }
+    page = queuectl.ok("status").out
+    assert "completed   1\n" in page
+    assert "no engine runs" in page
+    assert "\nmail " in page
+
+
+def test_stats_are_figures_over_all_runs(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "-", stdin=b'true\n{"command": "false", "max_retries": 1}')
+    assert queuectl("run", "--until-idle").code == 1
+    stats = queuectl.ok("stats", "--json").json
+    expected = {
+        "total_jobs": 2,
+        "completed_jobs": 1,
+        "dead_jobs": 1,
+        "total_runs": 2,
+        "total_commands": 2,
+        "failed_runs": 1,
+        "uptime": 0,
+        "oldest_waiting": None,
+    }
+    assert {key: stats[key] for key in expected} == expected
+    assert stats["avg_duration"] == stats["average_runtime"] > 0
+    assert stats["p50"] <= stats["p95"] <= stats["p99"] <= stats["max_runtime"]
+    assert queuectl.ok("metrics", "--json").json.keys() == stats.keys()
+    page = queuectl.ok("stats").out
+    assert "jobs        2 (1 completed, 1 dead)\n" in page
+    assert "runs        2 (1 failed)\n" in page
+
+
+def test_stats_of_an_empty_store_have_no_durations(queuectl: Shell) -> None:
+    queuectl.ok("db", "init")
+    stats = queuectl.ok("stats", "--json").json
+    assert (stats["total_jobs"], stats["avg_duration"], stats["p99"]) == (0, None, None)
+    assert "durations" not in queuectl.ok("stats").out

@@ -1,0 +1,108 @@
+"""The log: every event has words, none of them quotes a command."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+import structlog
+
+from queuectl import events, outcome
+from queuectl.job import Claim, Job, JobState
+from queuectl.telemetry.logs import configure, log_event
+from tests.factories import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOB = Job(
+    "echo hush",
+    id="job1",
+    state=JobState.PROCESSING,
+    run_at=START,
+    attempts=0,
+    runs=2,
+    crashes=0,
+    created_at=START,
+    updated_at=START,
+    started_at=START,
+    finished_at=None,
+    engine_id="engine",
+    worker=3,
+    claim_token=1,
+    pid=None,
+    pid_start=None,
+    exit_code=None,
+    error=None,
+    env={"KEY": "hush"},
+    stdin="hush",
+)
+SECOND = timedelta(seconds=1)
+EVENTS: list[tuple[events.Event, str, str]] = [
+    (events.EngineStarted("e", 4, None), "info", "engine started"),
+    (events.DrainStarted("SIGTERM", 2), "info", "draining: no new jobs, waiting for those that run"),
+    (events.StopForced("SIGTERM", 2), "warning", "stopping the jobs that still run"),
+    (events.EngineStopped("e", 0), "info", "engine stopped"),
+    (events.EngineFenced("e"), "warning", "taken for dead by others; starting anew"),
+    (events.JobClaimed(JOB), "debug", "job claimed"),
+    (events.JobFinished(JOB, outcome.Exited(0), JobState.COMPLETED, SECOND), "info", "job completed"),
+    (events.JobFinished(JOB, outcome.SpawnFailed("no hush", 127), JobState.DEAD, None), "warning", "job dead"),
+    (events.LeaseLost(Claim("job1", "e", 1)), "warning", "job lost to another engine; its end is not recorded here"),
+    (events.JobRescued(JOB, JobState.PENDING, "gone", 1), "warning", "job of a dead engine rescued"),
+    (events.JobsPruned(7), "info", "old jobs deleted"),
+    (events.NoProcessLeft("EAGAIN", SECOND), "warning", "no process could be started; slowing down"),
+    (events.SettingsRefused("bad"), "warning", "stored settings refused; keeping the earlier ones"),
+    (events.StoreWaiting("locked"), "warning", "the store cannot be used now; waiting"),
+    (events.StoreRecovered(), "warning", "the store can be used again"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(("event", "level", "words"), EVENTS)
+def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str], event: events.Event, level: str, words: str) -> None:
+    configure(logging.DEBUG, colour=False)
+    log_event(event)
+    written = capsys.readouterr().err
+    line = json.loads(written)
+    assert (line["level"], line["event"]) == (level, words)
+    assert "hush" not in written
+
+
+def test_every_event_is_tried() -> None:
+    assert {type(event) for event, _, _ in EVENTS} == set(get_args(events.Event))
+
+
+@pytest.mark.parametrize(
+    ("ended", "fields"),
+    [
+        (outcome.Exited(3), {"outcome": "exited", "exit_code": 3}),
+        (outcome.Signalled(9), {"outcome": "signalled", "signal": 9}),
+        (outcome.TimedOut(SECOND), {"outcome": "timed_out", "timeout": 1.0}),
+        (outcome.Interrupted("drain"), {"outcome": "interrupted"}),
+        (outcome.Cancelled(), {"outcome": "cancelled"}),
+    ],
+)
+def test_an_outcome_is_told_in_figures(
+    capsys: pytest.CaptureFixture[str], ended: outcome.Outcome, fields: dict[str, Any]
+) -> None:
+    configure(logging.INFO, colour=False)
+    log_event(events.JobFinished(JOB, ended, JobState.FAILED, SECOND))
+    line = json.loads(capsys.readouterr().err)
+    expected = {"job": "job1", "run": 2, "duration": 1.0, **fields}
+    assert {key: line[key] for key in expected} == expected
+
+
+def test_what_is_below_the_level_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(logging.WARNING, colour=False)
+    for event, _, _ in EVENTS:
+        log_event(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert {json.loads(line)["level"] for line in lines} == {"warning"}
