@@ -12,7 +12,8 @@ import asyncclick as click
 from queuectl.cli.errors import expects_json, innermost, report
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.main import cli
-from queuectl.cli.options import Invocation, wants_colour
+from queuectl.cli.options import Invocation
+from queuectl.cli.terminal import wants_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,7 @@ __all__ = ["main", "run"]
 
 def main() -> NoReturn:
     """Run queuectl with the arguments of this process, and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # What a terminal's encoding lacks is shown escaped: it is no reason to fail.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # text streams, at a process's start
+    _mend_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -39,8 +38,9 @@ def run(args: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
     except Exception as raised:  # noqa: BLE001 - the last place that can put an error into words
         error = innermost(raised)
+        _settle_stdout()
         if isinstance(error, BrokenPipeError):
-            return _closed_pipe()
+            return ExitCode.CLOSED_PIPE
         as_json = expects_json(args, invocation.environ)
         return report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
     return code
@@ -56,10 +56,23 @@ async def call(args: Sequence[str], invocation: Invocation, *, colour: bool | No
         return ended.exit_code
 
 
-def _closed_pipe() -> ExitCode:
-    # What is still buffered has nowhere to go, and must not be complained about at the exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.CLOSED_PIPE
+def _mend_streams() -> None:
+    """Let the standard streams take whatever is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # A closed stream's descriptor would be given to the next file that is opened: the store.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - open for as long as the process is
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding lacks is shown escaped: it is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # text streams, at a process's start
+
+
+def _settle_stdout() -> None:
+    """Print what can be printed; what has nowhere to go must not be complained about at the exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

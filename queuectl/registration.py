@@ -65,7 +65,7 @@ class Look:
     ready: int
     """How many jobs it could claim now, up to the number it asked about."""
     next_due: datetime | None
-    """When the next waiting job becomes due."""
+    """When the next job becomes due, in any queue; None where none is to."""
     stopping: bool
     """Whether this engine was asked to drain."""
 

@@ -13,6 +13,7 @@ import asyncclick as click
 import queuectl
 from queuectl.cli.render import emit, print_document
 from queuectl.duration import format_duration
+from queuectl.errors import StoreReadOnly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ LOG_TAIL = 2_000
 async def start_in_background(invocation: Invocation, **options: Any) -> int:
     """Start an engine, wait until it is registered, and print its id.
 
-    One that ends before that is not started: the end of its log is shown, and its exit code given.
+    Of one that ends before it is seen there, the end of its log is shown, and its exit code given.
     """
     log = invocation.place.with_name(f"{invocation.place.name}.log")
     async with invocation.store() as store:
@@ -44,7 +45,8 @@ async def start_in_background(invocation: Invocation, **options: Any) -> int:
         engine = await _wait_until_registered(store, process, known)
     if engine is None:
         click.echo(_read_from(log, log_start), err=True, nl=False)
-        return process.returncode or 1
+        # As a shell counts: a process that signal N ended has the code 128 + N.
+        return process.returncode if process.returncode >= 0 else 128 - process.returncode
     if invocation.is_json:
         print_document({"engine": engine.id, "pid": process.pid, "log": str(log)})
     else:
@@ -78,6 +80,7 @@ def _arguments(
         *(["--until-idle"] if until_idle else []),
         *([] if drain_timeout is None else ["--drain-timeout", format_duration(drain_timeout)]),
         *(["--trust-store"] if trust_store else []),
+        *(["--json"] if invocation.is_json else []),
         *(["--quiet"] if invocation.quiet else []),
         *(["--verbose"] * invocation.verbosity),
     ]
@@ -85,7 +88,10 @@ def _arguments(
 
 def _open_log(path: Path) -> IO[bytes]:
     """Open a file to be written at its end, and read by its owner alone."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    except OSError as error:
+        raise StoreReadOnly(f"the log {path} cannot be written: {error.strerror}") from error
 
 
 def _spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:

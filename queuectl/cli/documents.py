@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from queuectl.job import Job, Receipt, Run
+    from queuectl.job import Job, Run
     from queuectl.output import RunOutput
     from queuectl.registration import EngineRecord, QueueCounts, Stats
     from queuectl.settings import Setting, Settings
@@ -23,7 +23,6 @@ __all__ = [
     "Document",
     "engine_document",
     "job_document",
-    "receipt_document",
     "run_document",
     "setting_value",
     "stats_document",
@@ -67,11 +66,6 @@ def job_document(job: Job, settings: Settings) -> Document:
         "stdin": job.stdin,
         "tags": list(job.tags),
     }
-
-
-def receipt_document(receipt: Receipt) -> Document:
-    """Give the answer to one job of a batch."""
-    return {"id": receipt.id, "queue": receipt.queue, "existing": receipt.existing}
 
 
 def run_document(run: Run, output: RunOutput) -> Document:

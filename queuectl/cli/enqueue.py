@@ -85,11 +85,13 @@ async def enqueue(
     else:
         jobs = [parse_document(merge(_document(words, shell_command), document), now)]
     async with invocation.store() as store:
-        receipts = await store.enqueue(jobs)
-        if file is None:
-            await _print_receipt(invocation, store, receipts[0])
+        if file is not None:
+            _print_batch(invocation, await store.enqueue(jobs))
+        elif invocation.is_json:
+            await _enqueue_and_show(invocation, store, jobs)
         else:
-            _print_batch(invocation, receipts)
+            [receipt] = await store.enqueue(jobs)
+            _print_receipt(invocation, receipt)
 
 
 def _document(words: Sequence[str], shell_command: str | None) -> Document:
@@ -120,13 +122,16 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-async def _print_receipt(invocation: Invocation, store: Store, receipt: Receipt) -> None:
-    if invocation.is_json:
-        # Imported here because a plain enqueue is to start fast.
-        from queuectl.cli.documents import job_document  # noqa: PLC0415 - as said above
+async def _enqueue_and_show(invocation: Invocation, store: Store, jobs: Sequence[NewJob]) -> None:
+    from queuectl.cli.documents import job_document  # noqa: PLC0415 - a plain enqueue is to start fast
 
-        print_document(job_document(await store.get(receipt.id), await invocation.settings(store)))
-        return
+    # Read first: settings that are refused must be so before the job is stored.
+    settings = await invocation.settings(store)
+    [receipt] = await store.enqueue(jobs)
+    print_document(job_document(await store.get(receipt.id), settings))
+
+
+def _print_receipt(invocation: Invocation, receipt: Receipt) -> None:
     emit(receipt.id)
     if receipt.existing:
         invocation.say(f"{receipt.id} is already there", mark="=")
@@ -138,8 +143,8 @@ def _print_batch(invocation: Invocation, receipts: Sequence[Receipt]) -> None:
     if invocation.is_json:
         print_document([{"id": of.id, "queue": of.queue, "existing": of.existing} for of in receipts])
         return
-    for receipt in receipts:
-        emit(receipt.id)
+    if receipts:
+        emit("\n".join(receipt.id for receipt in receipts))
     existing = sum(receipt.existing for receipt in receipts)
     already = f", {existing} more {'was' if existing == 1 else 'were'} already there" if existing else ""
     invocation.say(f"enqueued {counted(len(receipts) - existing, 'job')}{already}")

@@ -59,7 +59,10 @@ async def print_list(
                 async for job in jobs:
                     emit(job.id)
             case Output.TABLE:
-                await _print_table(invocation, store, jobs)
+                if not await _print_table(invocation, store, jobs):
+                    is_filtered = where != JobFilter()
+                    hint = "no such jobs" if is_filtered else "no jobs yet; store one with: queuectl enqueue COMMAND"
+                    invocation.say(hint, mark="·")
             case Output.JSON:
                 await print_documents(_documents(jobs, await invocation.settings(store)))
             case Output.NDJSON:
@@ -72,13 +75,13 @@ async def _documents(jobs: AsyncIterator[Job], settings: Settings) -> AsyncItera
         yield job_document(job, settings)
 
 
-async def _print_table(invocation: Invocation, store: Store, jobs: AsyncIterator[Job]) -> None:
+async def _print_table(invocation: Invocation, store: Store, jobs: AsyncIterator[Job]) -> bool:
+    """Print jobs as a table, and say whether there were any."""
     settings = await invocation.settings(store)
     table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND")
     async for page in in_pages(jobs):
         table.print([_row(job, settings, store.now()) for job in page])
-    if table.is_empty:
-        invocation.say("no jobs here; store one with: queuectl enqueue COMMAND", mark="·")
+    return not table.is_empty
 
 
 def _row(job: Job, settings: Settings, now: datetime) -> tuple[str, ...]:

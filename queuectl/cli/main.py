@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncclick as click
 
 from queuectl import __version__
-from queuectl.cli.options import SHARED, write_examples
+from queuectl.cli.options import SHARED
+from queuectl.cli.terminal import Context, write_examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,16 +65,10 @@ EXAMPLES = (
 )
 
 
-class Help(click.HelpFormatter):
-    """The help page, with headings in bold."""
-
-    def write_heading(self, heading: str) -> None:
-        """Write a section's heading."""
-        super().write_heading(click.style(heading, bold=True))
-
-
 class Root(click.Group):
     """The group of all commands. Names and short helps are known without importing any of them."""
+
+    context_class = Context
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Give the names that the help shows, in its order."""
@@ -155,6 +150,3 @@ def cli() -> None:
     'enqueue' stores a job; 'run' is the engine that runs jobs, retries what fails, and puts what keeps failing into
     the dead letter queue. Everything is kept in one file, ./queuectl.db unless --db says otherwise.
     """
-
-
-cli.context_class = type("Context", (click.Context,), {"formatter_class": Help})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.terminal import Context, write_examples
 from queuectl.duration import parse_duration
 from queuectl.errors import InvalidInput
 from queuectl.settings import Settings
@@ -161,6 +161,8 @@ SHARED: Sequence[click.Option] = (
 class Command(click.Command):
     """A command with the shared options, and with examples at the end of its help."""
 
+    context_class = Context
+
     def __init__(self, *args: Any, examples: Sequence[str] = (), is_list: bool = False, **kwargs: Any) -> None:
         """Take the command lines to show, and whether what it prints is a list."""
         super().__init__(*args, **kwargs)
@@ -173,19 +175,13 @@ class Command(click.Command):
         write_examples(formatter, self._examples)
 
     async def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, unless it is asked for an output that only lists have."""
-        output = _invocation(ctx).output
-        if not self._is_list and output in {Output.NDJSON, Output.IDS}:
-            raise click.UsageError(f"-o {output} is for lists: use -o table or -o json", ctx)
+        """Run the command, unless it is asked for an output that it does not have."""
+        invocation = _invocation(ctx)
+        # Looked at now: once something is stored it is too late to refuse.
+        has_output = self._is_list or invocation.list_output in {Output.TABLE, Output.JSON}
+        if invocation.output and not has_output:
+            raise click.UsageError(f"-o {invocation.output} is for lists: use -o table or -o json", ctx)
         return await super().invoke(ctx)
-
-
-def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
-    """Write command lines as a section of a help page."""
-    if examples:
-        with formatter.section("Examples"):
-            for example in examples:
-                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
 def command(
@@ -205,7 +201,9 @@ def command(
 
 def group(name: str, help_text: str, *commands: click.Command) -> click.Group:
     """Make a group of the commands about one noun; the shared options may stand before each of them too."""
-    return click.Group(name, commands, help=help_text, params=[*SHARED])
+    made = click.Group(name, commands, help=help_text, params=[*SHARED])
+    made.context_class = Context
+    return made
 
 
 def reading(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
@@ -223,13 +221,3 @@ def reading(read: Callable[[str], object]) -> Callable[[click.Context, click.Par
 def duration_option(name: str, help_text: str) -> Callable[[Any], Any]:
     """Make an option that takes a duration."""
     return click.option(name, metavar="DURATION", callback=reading(parse_duration), help=help_text)
-
-
-def is_terminal(stream: Any, environ: Mapping[str, str]) -> bool:
-    """Tell whether a stream ends at a person who wants colour."""
-    return bool(stream.isatty()) and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-
-
-def wants_colour(environ: Mapping[str, str]) -> bool | None:
-    """Give what asyncclick is told about colour: None to see for itself."""
-    return None if is_terminal(sys.stderr, environ) or is_terminal(sys.stdout, environ) else False

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from queuectl.cli.options import is_terminal
+from queuectl.cli.terminal import is_terminal
 from queuectl.events import Event, JobFinished, JobRescued
 from queuectl.job import FINAL_STATES
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from queuectl.cli.options import is_terminal
+from queuectl.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

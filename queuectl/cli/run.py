@@ -112,8 +112,9 @@ async def run_engine(
             display.expect(_open_jobs(await store.counts(), queues))
             async with handle_signals(engine):
                 report = await engine.run()
-    _summarize(invocation, tally, report)
-    return ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
+    code = ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
+    _summarize(invocation, tally, report, mark="✗" if code else "✓")
+    return code
 
 
 def _patient_store(
@@ -144,11 +145,11 @@ def _open_jobs(counts: Sequence[QueueCounts], queues: Sequence[str]) -> int:
     )
 
 
-def _summarize(invocation: Invocation, tally: Tally, report: EngineReport) -> None:
+def _summarize(invocation: Invocation, tally: Tally, report: EngineReport, *, mark: str) -> None:
     """Say what the engine did."""
     if invocation.is_json:
         print_document({"engine": report.engine_id, **tally.ended, "given_back": report.given_back})
     parts = [f"{count} {state}" for state, count in tally.ended.items()]
     if report.given_back:
         parts.append(f"{report.given_back} given back")
-    invocation.say(", ".join(parts), mark="✗" if report.given_back or report.buried else "✓")
+    invocation.say(", ".join(parts), mark=mark)

@@ -78,6 +78,9 @@ class Shell:
 class Terminal:
     """Runs command lines in processes of their own."""
 
+    root = str(Path(queuectl.__file__).parents[1])
+    """Where those find the package under test."""
+
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -89,14 +92,21 @@ class Terminal:
             process.kill()
             process.communicate()
 
-    def start(self, *args: str, environ: Mapping[str, str] | None = None, **options: int) -> subprocess.Popen[bytes]:
-        """Start a process; its streams are pipes unless `options` say otherwise."""
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
-        root = str(Path(queuectl.__file__).parents[1])
-        process: subprocess.Popen[bytes] = subprocess.Popen(
+    def start(
+        self,
+        *args: str,
+        environ: Mapping[str, str] | None = None,
+        stdin: int = subprocess.PIPE,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
+        """Start a process with `environ` added to its environment."""
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "queuectl", *args],
-            env={**os.environ, "PYTHONPATH": root, **(environ or {})},
-            **streams,
+            env={**os.environ, "PYTHONPATH": self.root, **(environ or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
         self._started.append(process)
         return process

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,6 +189,15 @@ def test_what_is_slow_to_import_is_not_imported() -> None:
     assert "queuectl.cli.enqueue" in imported
     slow = {"structlog", "rich", "psutil", "queuectl.engine", "queuectl.cli.run", "queuectl.cli.documents"}
     assert not imported & slow
+
+
+def test_a_refused_setting_is_seen_before_the_job_is_stored(queuectl: Shell) -> None:
+    queuectl.ok("db", "init")
+    with closing(sqlite3.connect("queuectl.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO config (key, value) VALUES ('timeout', 'long')")
+    result = queuectl("enqueue", "true", "--json")
+    assert (result.code, "config unset timeout" in result.error["message"]) == (2, True)
+    assert queuectl.ok("status", "--json").json["jobs"]["pending"] == 0
 
 
 def test_options_and_a_jobs_own_keys_must_not_contradict(queuectl: Shell) -> None:

@@ -6,7 +6,10 @@ import inspect
 import os
 import pty
 import signal
+import subprocess
+import sys
 from fcntl import ioctl
+from pathlib import Path
 from struct import unpack
 from termios import FIONREAD
 from typing import TYPE_CHECKING, Any
@@ -93,6 +96,12 @@ def test_an_output_that_is_for_lists_is_refused_elsewhere(queuectl: Shell) -> No
     assert queuectl("status", environ={"QUEUECTL_OUTPUT": "xml"}).code == 2
 
 
+def test_an_output_that_does_not_exist_is_refused_before_anything_is_stored(queuectl: Shell) -> None:
+    result = queuectl("enqueue", "true", environ={"QUEUECTL_OUTPUT": "xml"})
+    assert (result.code, "QUEUECTL_OUTPUT is 'xml'" in result.err) == (2, True)
+    assert not Path("queuectl.db").exists()
+
+
 def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
     result = queuectl("enqeue", "true")
     assert (result.code, "Did you mean 'enqueue'?" in result.err) == (2, True)
@@ -157,6 +166,25 @@ def test_a_closed_pipe_is_silent(queuectl: Shell, terminal: Terminal, args: list
     os.close(write_end)
     _, err = process.communicate()
     assert (process.returncode, err) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_behind_stdout_is_told_in_one_line(queuectl: Shell, terminal: Terminal) -> None:
+    queuectl.ok("db", "init")
+    with Path("/dev/full").open("wb") as full:
+        process = terminal.start("status", stdout=full.fileno())
+        _, err = process.communicate()
+    assert process.returncode == 70
+    assert err.decode().count("\n") == 1
+    assert "No space left on device" in err.decode()
+
+
+def test_closed_streams_are_no_danger_to_the_store(terminal: Terminal) -> None:
+    shell = [sys.executable, "-P", "-m", "queuectl", "enqueue", "--id", "job1", "true"]
+    environ = {**os.environ, "PYTHONPATH": terminal.root}
+    closed = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *shell], check=True, env=environ)
+    assert closed.returncode == 0
+    assert terminal("list", "-o", "ids").out == "job1\n"
 
 
 def test_ctrl_c_ends_a_batch_that_is_typed(terminal: Terminal) -> None:

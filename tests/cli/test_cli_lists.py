@@ -101,6 +101,7 @@ def test_an_empty_list_is_empty_and_says_what_to_do(queuectl: Shell) -> None:
     result = queuectl.ok("list")
     assert result.out == ""
     assert "queuectl enqueue" in result.err
+    assert queuectl.ok("dlq", "list").err == "· no such jobs\n"
     assert queuectl.ok("list", "--json").json == []
     assert queuectl.ok("list", "-o", "ndjson").out == ""
     assert queuectl.ok("worker", "list", "--json").json == []

@@ -79,7 +79,7 @@ def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] |
     served, condition = _served(queues)
     [ready] = connection.execute(sql.COUNT_READY.format(and_queue=condition), (*served, limit)).fetchone()
     [due] = connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, limit)).fetchone()
-    [next_due] = connection.execute(sql.NEXT_DUE).fetchone()
+    [next_due] = connection.execute(sql.NEXT_DUE, (now,)).fetchone()
     stopping = connection.execute(sql.IS_STOPPING, (engine_id,)).fetchone()
     return Look(
         ready=min(ready + due, limit),

@@ -106,10 +106,10 @@ WHERE (job_seq, run) = (SELECT seq, runs FROM jobs WHERE id = :id) AND stream = 
 
 PROMOTE_DUE = """
 UPDATE jobs SET ready = 1 WHERE seq IN (
-    SELECT seq FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= ? ORDER BY run_at LIMIT 1000
+    SELECT seq FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= ? ORDER BY run_at LIMIT 20000
 )
 """
-"""Parameters: now."""
+"""Parameters: now. The bound keeps the transaction short where a flood becomes due at once; the next claim goes on."""
 
 OPEN_QUEUES = """
 WITH RECURSIVE open (queue) AS (
@@ -221,7 +221,8 @@ SELECT count(*) FROM (
 """
 """Parameters: now, those of `and_queue`, limit."""
 
-NEXT_DUE = "SELECT min(run_at) FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed')"
+NEXT_DUE = "SELECT min(run_at) FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at > ?"
+"""Parameters: now."""
 
 COUNT_ACTIVE = "SELECT coalesce(sum(jobs), 0) FROM counts WHERE state IN ('processing', 'failed') {and_queue}"
 """Parameters: those of `and_queue`."""
