@@ -156,7 +156,7 @@ _TIMEOUT = _Range(timedelta, timedelta(milliseconds=1), MAX_DURATION, f"1ms to {
 _DELAY = _Range(timedelta, timedelta(0), MAX_DURATION, f"0s to {MAX_DURATION.days}d")
 _BASE = _Range((int, float), 1, sys.float_info.max, "a number of at least 1")
 _SHARE = _Range((int, float), 0, 1, "a number from 0 to 1")
-_EXIT_CODE = _Range(int, 0, MAX_EXIT_CODE, f"0 to {MAX_EXIT_CODE}")
+_EXIT_CODE = _Range(int, 0, MAX_EXIT_CODE, f"exit codes from 0 to {MAX_EXIT_CODE}")
 
 
 # Most jobs leave most keys out, and a large batch has a million jobs: so what is not given is passed over at once.
@@ -184,7 +184,7 @@ def _check_name(key: str, name: str) -> None:
 def _check_execution(job: NewJob) -> None:
     command = job.command
     if not (command.strip() if isinstance(command, str) else command and command[0]):
-        raise _refusal("command", command, "a shell command, or a program and its arguments, that is not empty")
+        raise InvalidJob("command is empty: give a shell command, or a program and its arguments")
     if job.run_at is not None and (job.run_at.utcoffset() is None or job.run_at.year not in YEARS):
         raise _refusal("run_at", job.run_at, f"a time with a time zone, in the years {YEARS[0]} to {YEARS[-1]}")
     if job.timeout is not None:

@@ -158,7 +158,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise InvalidJob(f"{quote(name)} is given twice: keep one")
+        raise InvalidJob(f"{name if name in _BY_ANY_NAME else quote(name)} is given twice: keep one")
     return found
 
 

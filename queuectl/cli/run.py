@@ -106,7 +106,7 @@ async def run_engine(
                 workers=workers or settings.workers or 2 * _processors(),
                 queues=queues or None,
                 until_idle=until_idle,
-                drain_timeout=settings.drain_timeout if drain_timeout is None else drain_timeout,
+                drain_timeout=drain_timeout,
                 listeners=listeners,
             )
             display.expect(_open_jobs(await store.counts(), queues))

@@ -9,6 +9,7 @@ import anyio
 
 import queuectl
 from queuectl import events
+from queuectl.duration import format_duration
 from queuectl.engine.command import install_child_watcher
 from queuectl.engine.context import EngineContext
 from queuectl.engine.drain import Drain
@@ -64,7 +65,7 @@ class Engine:
         """Serve `queues` (None: all) of `store` with so many workers.
 
         `settings` are those to begin with; changes in the store are followed, but for `lease`. `drain_timeout` bounds
-        how long a drain waits for running jobs; None for no bound.
+        how long a drain waits for running jobs; None to follow the setting.
         """
         self._listeners = tuple(listeners)
         self._until_idle = until_idle
@@ -143,11 +144,13 @@ class Engine:
         await context.drain.begun()
         context.emit(events.DrainStarted(context.drain.reason, len(context.running)))
         context.idle.close()
-        bound = None if self._drain_timeout is None else self._drain_timeout.total_seconds()
-        with anyio.move_on_after(bound) as waiting:
+        bound = self._drain_timeout
+        if bound is None:
+            bound = (await context.settings.current()).drain_timeout
+        with anyio.move_on_after(None if bound is None else bound.total_seconds()):
             await context.drain.forced()
-        if waiting.cancelled_caught:
-            context.drain.force(f"running jobs did not end within {bound:g} s")
+        if bound is not None:
+            context.drain.force(f"running jobs did not end within {format_duration(bound)}")
         context.emit(events.StopForced(context.drain.reason, len(context.running)))
         context.running.stop_all(context.drain.reason)
 

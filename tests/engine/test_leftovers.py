@@ -57,7 +57,7 @@ def with_process(job: Job, pid: int) -> Job:
 
 
 async def test_what_carries_the_marks_is_dead_when_the_answer_comes() -> None:
-    with running(f"trap '' TERM; echo $$; {SLEEP} & {SLEEP}; {SLEEP}", JOB) as (shell,):
+    with running(f"trap '' TERM; {SLEEP} & echo $$; {SLEEP}; {SLEEP}", JOB) as (shell,):
         assert (await kill_leftovers([JOB]))[JOB.id] >= 2
 
         assert not lives(shell)
@@ -102,7 +102,7 @@ async def test_one_that_is_stopped_is_killed_too() -> None:
 
 
 async def test_one_that_forks_all_the_time_is_killed_to_the_last() -> None:
-    with running(f"echo $$; while :; do {SLEEP} & env -i true; done", JOB) as (shell,):
+    with running(f"{SLEEP} & echo $$; while :; do {SLEEP} & env -i true; done", JOB) as (shell,):
         assert (await kill_leftovers([JOB]))[JOB.id] >= 2
 
         assert not session_lives(shell)

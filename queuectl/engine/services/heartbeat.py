@@ -24,6 +24,7 @@ class Heartbeat:
     def __init__(self, context: EngineContext, lease: timedelta) -> None:
         self._context = context
         self.interval = lease / BEATS_PER_LEASE
+        self._beaten_for = ""
         self._stored = 0
         self._next = anyio.Event()
 
@@ -44,6 +45,9 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         engine_id = self._context.registration.id
+        if engine_id != self._beaten_for:
+            # A worker may have been the first to find that the engine had to begin anew.
+            self._beaten_for, self._stored = engine_id, 0
         try:
             stored = await self._context.store.beat(engine_id)
         except EngineFenced:

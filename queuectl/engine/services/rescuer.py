@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import anyio
 
 from queuectl import events
 from queuectl.engine.leftovers import kill_leftovers
-from queuectl.errors import LeaseLost
+from queuectl.errors import LeaseLost, StoreLocked, StoreUnavailable
 from queuectl.outcome import EngineDied
 from queuectl.output import NO_OUTPUT
 from queuectl.store import liveness
@@ -49,6 +52,7 @@ class Rescuer:
         self._heartbeat = heartbeat
         self._watched: dict[str, _Watched] = {}
         self._verdicts: dict[str, EngineDied] = {}
+        self._elsewhere: set[str] = set()
 
     async def run(self) -> None:
         """Look after every beat of our own, until cancelled."""
@@ -57,7 +61,11 @@ class Rescuer:
             await self.rescue()
 
     async def rescue(self) -> None:
-        """Look once."""
+        """Look once. What cannot be seen or done now is left for the next look."""
+        with suppress(StoreLocked, StoreUnavailable):
+            await self._look()
+
+    async def _look(self) -> None:
         engines = await self._context.store.engines()
         others = [engine for engine in engines if engine.id != self._context.registration.id]
         self._watched = {engine.id: self._watch(engine) for engine in others}
@@ -65,6 +73,8 @@ class Rescuer:
             verdict = self._judge(engine)
             if verdict is not None and await self._context.store.fence(engine):
                 self._verdicts[engine.id] = verdict
+                if not liveness.is_here(engine.process):
+                    self._elsewhere.add(engine.id)
         if orphans := await self._context.store.orphans():
             await self._take_over(orphans)
 
@@ -87,9 +97,18 @@ class Rescuer:
 
     async def _take_over(self, orphans: list[Job]) -> None:
         """Kill what is left of their runs before they can run again, then give the jobs back, or bury them."""
-        killed = await kill_leftovers(orphans)
-        for job in orphans:
-            await self._move_on(job, killed.get(job.id, 0))
+        try:
+            killed = await kill_leftovers([self._as_known_here(job) for job in orphans])
+        except OSError:
+            # Something may be left that nobody has seen, so they must not run yet.
+            return
+        async with anyio.create_task_group() as moves:
+            for job in orphans:
+                moves.start_soon(self._move_on, job, killed.get(job.id, 0))
+
+    def _as_known_here(self, job: Job) -> Job:
+        """Take away the number of a process that ran elsewhere: here it is another's."""
+        return replace(job, pid=None) if job.engine_id in self._elsewhere else job
 
     async def _move_on(self, job: Job, killed: int) -> None:
         context = self._context

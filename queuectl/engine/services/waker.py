@@ -9,6 +9,8 @@ import anyio
 from queuectl.errors import StoreLocked, StoreUnavailable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from queuectl.engine.context import EngineContext
     from queuectl.registration import Look
 
@@ -34,9 +36,10 @@ class Waker:
         while not context.drain.has_begun:
             with anyio.move_on_after(_NET):
                 await context.idle.until_someone()
+            asked_at = context.store.now()
             look = await self._look()
             with anyio.CancelScope() as self._waiting:
-                await context.store.wait_for_change(self._until_next(look))
+                await context.store.wait_for_change(self._until_next(look, asked_at))
 
     async def _look(self) -> Look | None:
         context = self._context
@@ -57,9 +60,10 @@ class Waker:
             self._until_idle and self._context.idle.is_full and await self._context.store.is_idle(self._context.queues)
         )
 
-    def _until_next(self, look: Look | None) -> float:
+    def _until_next(self, look: Look | None, asked_at: datetime) -> float:
         """Give the seconds until something may become due, at most those of the net."""
-        if look is None or look.next_due is None:
+        # What was due already when the store was asked is claimed by now, or in a queue that only others serve.
+        if look is None or look.next_due is None or look.next_due <= asked_at:
             return _NET
         return min(max((look.next_due - self._context.store.now()).total_seconds(), 0.0), _NET)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from queuectl.errors import (
     StoreForeign,
     StoreMissing,
+    StoreNewer,
     StoreOlder,
     StoreReadOnly,
     StoreUnavailable,
@@ -22,12 +23,13 @@ from queuectl.store.sqlite.connection import store_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MIGRATIONS", "check_owner", "check_place", "check_version", "create_file", "prepare", "version_of"]
+__all__ = ["SCHEMA_VERSION", "check_owner", "check_place", "check_version", "create_file", "prepare", "version_of"]
 
 APPLICATION_ID = 0x51756374
 """``Quct`` in the file's header: what tells a queuectl store from other SQLite files."""
 
-MIGRATIONS = migrate.load_migrations("queuectl.store.sqlite")
+SCHEMA_VERSION = 1
+"""The number of the last migration."""
 
 _OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -113,17 +115,27 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
         StoreOlder: it wants a migration, and that must not happen now.
         StoreMissing: it is still empty, and is only to be read.
     """
-    wanted = migrate.pending(MIGRATIONS, version_of(connection), str(path))
-    if wanted and read_only:
-        if version_of(connection) == 0:
+    version = version_of(connection)
+    _refuse_newer(version, path)
+    if version < SCHEMA_VERSION and read_only:
+        if version == 0:
             raise StoreMissing(
                 f"{path} is empty: make a store of it with 'queuectl db init', or name another with --db"
             )
         raise StoreOlder(f"{path} has an older schema: run 'queuectl db migrate' once")
-    for migration in wanted:
-        _apply(connection, path, migration)
+    if version < SCHEMA_VERSION:
+        for migration in migrate.load_migrations("queuectl.store.sqlite")[version:]:
+            _apply(connection, path, migration)
     if not read_only:
         _use_wal(connection, path)
+
+
+def _refuse_newer(version: int, path: Path) -> None:
+    if version > SCHEMA_VERSION:
+        raise StoreNewer(
+            f"{path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION}): "
+            "upgrade queuectl; the store was left as it is"
+        )
 
 
 def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migration) -> None:
@@ -180,6 +192,6 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
         StoreOlder: an older copy was put in its place.
     """
     version = version_of(connection)
-    if version != len(MIGRATIONS):
-        migrate.pending(MIGRATIONS, version, str(path))
+    if version != SCHEMA_VERSION:
+        _refuse_newer(version, path)
         raise StoreOlder(f"{path} was replaced by one with an older schema: restart, or run 'queuectl db migrate'")

@@ -21,7 +21,6 @@ from queuectl.store.ids import new_id
 from queuectl.store.sqlite import claims, engines, figures, jobs, schema, sql
 from queuectl.store.sqlite.claims import QueueTurn
 from queuectl.store.sqlite.connection import Connection, store_errors
-from queuectl.store.sqlite.watch import ChangeWatch
 from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 from queuectl.transition import Action
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Selection
+    from queuectl.store.sqlite.watch import ChangeWatch
     from queuectl.transition import Transition
 
 __all__ = ["SqliteStore", "open_sqlite_store"]
@@ -185,6 +185,9 @@ class SqliteStore:
     async def wait_for_change(self, at_most: float) -> None:
         """See `EngineStore.wait_for_change`."""
         if self._watch is None:
+            # Only engines and those who wait need it.
+            from queuectl.store.sqlite.watch import ChangeWatch  # noqa: PLC0415
+
             self._watch = ChangeWatch(self._path)
         await self._watch.wait(at_most)
 
