@@ -158,7 +158,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise InvalidJob(f"{name if name in _BY_ANY_NAME else quote(name)} is given twice: keep one")
+        raise InvalidJob(f"{_name(name)} is given twice: keep one")
     return found
 
 
@@ -167,6 +167,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
+
+
+def _name(name: str) -> str:
+    return name if name in _BY_ANY_NAME else quote(name)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"
 
 
 def _excerpt(error: json.JSONDecodeError) -> str:
@@ -182,10 +190,15 @@ class _OddNumber(str):
 
 def _blame_odd_number(pairs: list[tuple[str, object]]) -> None:
     for name, value in pairs:
-        for element in value if isinstance(value, list) else [value]:
-            if isinstance(element, _OddNumber):
-                allowed = _BY_ANY_NAME[name].allowed if name in _BY_ANY_NAME else "another value"
-                raise InvalidJob(f"{quote(name)} is {quote(str(element))}, which is no JSON number: use {allowed}")
+        if odd := _odd_in(value):
+            allowed = _BY_ANY_NAME[name].allowed if name in _BY_ANY_NAME else "another value"
+            raise InvalidJob(f"{_name(name)} is {_cut(odd)}, which is no JSON number: use {allowed}")
+
+
+def _odd_in(value: object) -> _OddNumber | None:
+    if isinstance(value, list):
+        return next((odd for element in value if (odd := _odd_in(element))), None)
+    return value if isinstance(value, _OddNumber) else None
 
 
 def _odd_if_long(digits: str) -> int | _OddNumber:
@@ -265,7 +278,7 @@ def _describe(value: object) -> str:
     except (ValueError, RecursionError):
         text = "…"
     kind = {str: "the string ", list: "the array ", dict: "the object ", bool: "", int: "", float: ""}[type(value)]
-    return kind + (text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…")
+    return kind + _cut(text)
 
 
 def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None = None) -> list[NewJob]:

@@ -23,7 +23,7 @@ def parse_time(text: str) -> datetime:
         InvalidTime: the text is no such time, or lies outside the years 1970 to 9000.
     """
     try:
-        moment = _read(text.strip()).astimezone(UTC)
+        moment = _read(text.strip())
     except (ValueError, OverflowError, OSError) as error:
         raise InvalidTime(
             f"{quote(text)} is not a time: use ISO 8601, for example 2030-01-31T08:00, 2030-01-31T08:00:00Z"
@@ -37,7 +37,13 @@ def parse_time(text: str) -> datetime:
 def _read(text: str) -> datetime:
     if not _FORM.fullmatch(text):
         raise ValueError(text)
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    # For a time that summer time leaves out, `astimezone` would give one before the gap: too early.
+    return datetime.fromtimestamp(moment.replace(microsecond=0).timestamp(), UTC).replace(
+        microsecond=moment.microsecond
+    )
 
 
 def format_time(moment: datetime) -> str:

@@ -125,9 +125,12 @@ class RunningCommand:
             self._arm(spec.timeout.total_seconds(), partial(self.stop, TimedOut(spec.timeout)))
         self.pid = child.pid
         """The process, and its group and session."""
-        self.pid_start = _start_of(child.pid)
-        """When the process started, in the machine's own terms; empty where it could not be told."""
         self.started_at = time.monotonic()
+
+    @property
+    def pid_start(self) -> str:
+        """When the process started, in the machine's own terms; empty where it cannot be told, or is over."""
+        return "" if self._is_over else _start_of(self.pid)
 
     @property
     def has_news(self) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from queuectl.job import Job
     from queuectl.settings import Settings
 
-__all__ = ["spec_of"]
+__all__ = ["spec_of", "without_secrets"]
 
 SHELL = "/bin/sh"
 _SECRET = re.compile(r"QUEUECTL_.*(TOKEN|PASSWORD)", re.IGNORECASE)
@@ -23,13 +23,13 @@ _SECRET = re.compile(r"QUEUECTL_.*(TOKEN|PASSWORD)", re.IGNORECASE)
 def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> CommandSpec:
     """Say how to run a job that has just been claimed.
 
-    `base_env` is the engine's own environment: the command sees it without queuectl's secrets, then the job's own
+    `base_env` is the engine's own environment, from `without_secrets`: on top of it the command sees the job's own
     variables, then those that tell it which execution it is.
     """
     return CommandSpec(
         argv=(SHELL, "-c", job.command) if isinstance(job.command, str) else job.command,
         cwd=job.cwd,
-        env=_without_secrets(base_env) | dict(job.env) | _identity(job, settings),
+        env={**base_env, **job.env, **_identity(job, settings)},
         stdin=job.stdin,
         timeout=settings.timeout_of(job),
         kill_grace=settings.kill_grace,
@@ -37,7 +37,8 @@ def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> Com
     )
 
 
-def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+def without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    """Copy an environment without what queuectl itself is entrusted with."""
     return {name: value for name, value in env.items() if not _SECRET.match(name)}
 
 

@@ -12,7 +12,7 @@ import anyio
 
 from queuectl import events
 from queuectl.engine.command import RunningCommand, start
-from queuectl.engine.environment import spec_of
+from queuectl.engine.environment import spec_of, without_secrets
 from queuectl.errors import EngineFenced, LeaseLost
 from queuectl.outcome import Interrupted
 from queuectl.output import NO_OUTPUT
@@ -39,6 +39,7 @@ class Worker:
         self._slot = slot
         self._context = context
         self._pause = 0.0
+        self._base_env = without_secrets(os.environ)
 
     async def run(self) -> None:
         """Work until the engine drains."""
@@ -72,7 +73,7 @@ class Worker:
         if self._context.drain.is_forced:
             return Execution(outcome=Interrupted(self._context.drain.reason), duration=None, output=NO_OUTPUT)
         began = time.monotonic()
-        command = await start(spec_of(job, settings, base_env=os.environ))
+        command = await start(spec_of(job, settings, base_env=self._base_env))
         if not isinstance(command, RunningCommand):
             self._note_start(command)
             return Execution(outcome=command, duration=None, output=NO_OUTPUT)

@@ -67,12 +67,6 @@ def is_of_another_boot(process: ProcessIdentity) -> bool:
     return "" not in {process.boot_id, boot_id} and process.boot_id != boot_id
 
 
-def is_of_an_earlier_boot(process: ProcessIdentity) -> bool:
-    """Tell whether a process that is known to have run on this very machine did so before it was last started."""
-    boot_id, _ = _machine()
-    return "" not in {process.boot_id, boot_id} and process.boot_id != boot_id
-
-
 @cache
 def _machine() -> tuple[str, str]:
     """Give the boot id and the PID namespace; two empty strings where they cannot be told."""

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from queuectl.store import liveness
-from queuectl.store.liveness import is_gone, is_here, is_of_an_earlier_boot, start_of, this_process
+from queuectl.store.liveness import is_gone, is_here, is_of_another_boot, start_of, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,11 +106,11 @@ def test_nothing_is_said_about_processes_elsewhere(sleeper: subprocess.Popen[byt
 def test_another_boot_is_told_from_an_unknown_one(monkeypatch: pytest.MonkeyPatch) -> None:
     me = this_process()
 
-    assert not is_of_an_earlier_boot(me)
-    assert is_of_an_earlier_boot(replace(me, boot_id="another"))
-    assert not is_of_an_earlier_boot(replace(me, boot_id=""))
+    assert not is_of_another_boot(me)
+    assert is_of_another_boot(replace(me, boot_id="another"))
+    assert not is_of_another_boot(replace(me, boot_id=""))
     monkeypatch.setattr(liveness, "_machine", lambda: ("", ""))
-    assert not is_of_an_earlier_boot(me)
+    assert not is_of_another_boot(me)
 
 
 def test_a_machine_that_cannot_be_named_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

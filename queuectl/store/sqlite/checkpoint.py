@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from queuectl.store.sqlite.bell import bell_file
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["WAL_LIMIT", "checkpoint", "wal_size"]
 
@@ -37,7 +39,7 @@ def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
 
     Source: https://sqlite.org/wal.html, "the WAL-reset bug".
     """
-    with _only_one(Path(f"{path}-lock")) as alone:
+    with _only_one(bell_file(path)) as alone:
         if not alone:
             return False
         [before] = connection.execute("PRAGMA busy_timeout").fetchone()

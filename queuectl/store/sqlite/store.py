@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Selection
-    from queuectl.store.sqlite.watch import ChangeWatch
+    from queuectl.store.sqlite.bell import Listener
     from queuectl.transition import Transition
 
 __all__ = ["SqliteStore", "open_sqlite_store"]
@@ -57,7 +57,7 @@ class SqliteStore:
         self._writer = writer
         self._clock = clock
         self._turn = QueueTurn()
-        self._watch: ChangeWatch | None = None
+        self._listener: Listener | None = None
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
 
@@ -184,12 +184,12 @@ class SqliteStore:
 
     async def wait_for_change(self, at_most: float) -> None:
         """See `EngineStore.wait_for_change`."""
-        if self._watch is None:
+        if self._listener is None:
             # Only engines and those who wait need it.
-            from queuectl.store.sqlite.watch import ChangeWatch  # noqa: PLC0415
+            from queuectl.store.sqlite.bell import Listener  # noqa: PLC0415
 
-            self._watch = ChangeWatch(self._path)
-        await self._watch.wait(at_most)
+            self._listener = Listener(self._path)
+        await self._listener.wait(at_most)
 
     # ── The store itself ─────────────────────────────────────────────────────
 
@@ -239,10 +239,10 @@ class SqliteStore:
         with store_errors(str(self._path)):
             return await self._reader.run(partial(_in_one_view, work))
 
-    def close_watch(self) -> None:
-        """Stop watching for changes."""
-        if self._watch is not None:
-            self._watch.close()
+    def stop_listening(self) -> None:
+        """Hear of no more changes."""
+        if self._listener is not None:
+            self._listener.close()
 
 
 def _in_one_view(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
@@ -297,7 +297,7 @@ async def open_sqlite_store(
                 try:
                     yield store
                 finally:
-                    store.close_watch()
+                    store.stop_listening()
     finally:
         with anyio.CancelScope(shield=True):
             await reader.close()

@@ -14,6 +14,7 @@ import anyio
 
 from queuectl.errors import OutcomeUnknown, StoreError, StoreFull, StoreLocked, StoreReadOnly, StoreUnavailable
 from queuectl.store.sqlite import schema
+from queuectl.store.sqlite.bell import Bell
 from queuectl.store.sqlite.checkpoint import WAL_LIMIT, checkpoint, wal_size
 from queuectl.store.sqlite.connection import translate
 
@@ -97,6 +98,7 @@ class Writer:
     async def open(self) -> None:
         """Connect, and begin to serve."""
         self._connection = await self._connect()
+        self._bell = Bell(self._path)
         self._task = asyncio.create_task(self._serve(), name="queuectl store writer")
 
     async def close(self) -> None:
@@ -104,6 +106,7 @@ class Writer:
         self._closing.set()
         self._arrived.set()
         await self._task
+        self._bell.close()
         await self._connection.close()
 
     async def submit(
@@ -172,6 +175,7 @@ class Writer:
         except _GroupFailedError as failure:
             await self._recover(units, failure)
             return
+        self._bell.ring()
         for unit, answer in zip(units, answers, strict=True):
             _answer(unit, answer)
         self._say_recovered()

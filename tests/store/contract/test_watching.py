@@ -136,13 +136,19 @@ async def test_only_the_queues_named_are_asked(store: Store, engine: str) -> Non
     assert await store.is_idle(["b"])
 
 
+async def resting(store: Store) -> asyncio.Task[None]:
+    """Give a task that waits for a change, and that has not been woken by what changed before."""
+    for _ in range(100):
+        waiting = asyncio.create_task(store.wait_for_change(FOR_EVER))
+        await asyncio.wait([waiting], timeout=0.02)
+        if not waiting.done():
+            return waiting
+    pytest.fail("every wait ends at once, though nothing changes")
+
+
 async def wakes(store: Store, change: Callable[[], Awaitable[object]]) -> None:
     """Let a task wait for a change, make one, and see that the task wakes long before its own time is over."""
-    await store.wait_for_change(0)
-    waiting = asyncio.create_task(store.wait_for_change(FOR_EVER))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not waiting.done(), "nothing has changed yet"
+    waiting = await resting(store)
     await change()
     async with asyncio.timeout(PATIENCE):
         await waiting
@@ -176,8 +182,7 @@ async def test_a_change_between_two_waits_is_not_missed(store: Store, other: Sto
 
 
 async def test_all_that_wait_are_woken(store: Store, other: Store) -> None:
-    await store.wait_for_change(0)
-    waiting = [asyncio.create_task(store.wait_for_change(FOR_EVER)) for _ in range(5)]
+    waiting = [await resting(store), *(asyncio.create_task(store.wait_for_change(FOR_EVER)) for _ in range(4))]
     await asyncio.sleep(0)
     await add(other, "job1")
     async with asyncio.timeout(PATIENCE):
@@ -185,8 +190,7 @@ async def test_all_that_wait_are_woken(store: Store, other: Store) -> None:
 
 
 async def test_a_wait_that_is_cancelled_leaves_the_others_waiting(store: Store, other: Store) -> None:
-    await store.wait_for_change(0)
-    leaving, staying = (asyncio.create_task(store.wait_for_change(FOR_EVER)) for _ in range(2))
+    leaving, staying = await resting(store), asyncio.create_task(store.wait_for_change(FOR_EVER))
     await asyncio.sleep(0)
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
