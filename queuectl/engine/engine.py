@@ -111,7 +111,6 @@ class Engine:
         await context.registration.register()
         self._is_registered = True
         try:
-            await self._rescuer.rescue()
             await self._work()
         except BaseExceptionGroup as failures:
             # One failure cancels all other tasks: the first is the reason.
@@ -125,9 +124,11 @@ class Engine:
 
     async def _work(self) -> None:
         context = self._context
-        context.emit(events.EngineStarted(context.registration.id, context.workers, context.queues))
         async with anyio.create_task_group() as services:
             services.start_soon(self._heartbeat.run)
+            # First of all, so that what a crash left behind runs again before anything new.
+            await self._rescuer.rescue()
+            context.emit(events.EngineStarted(context.registration.id, context.workers, context.queues))
             services.start_soon(self._rescuer.run)
             services.start_soon(report_running, context)
             services.start_soon(prune, context)

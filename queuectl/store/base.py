@@ -154,7 +154,8 @@ class WorkerStore(Protocol):
 
         Due are pending and failed jobs whose `run_at` has come. The highest priority goes first, then the earliest
         `run_at`, then the oldest; at equal priority the queues take turns. The job is processing then, under a claim
-        token higher than all before, and counts one run more.
+        token higher than all before, and counts one run more. A worker that holds a job already, because the answer
+        to an earlier claim was lost, is given that job again.
 
         Raises:
             EngineFenced: the engine is not registered.
@@ -164,7 +165,7 @@ class WorkerStore(Protocol):
         """Say that a claimed job's process runs, and what it has printed since the last report.
 
         Raises:
-            LeaseLost: the job is not held under that claim any more.
+            LeaseLost: the job is not held under that claim any more, or its engine is not registered any more.
         """
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
@@ -180,7 +181,7 @@ class WorkerStore(Protocol):
 
         Raises:
             EngineFenced: `engine_id` is not registered any more.
-            LeaseLost: the job is not held under that claim any more.
+            LeaseLost: the job is not held under that claim any more, or its own engine is registered after all.
         """
 
 

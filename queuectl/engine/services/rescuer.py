@@ -22,7 +22,7 @@ from queuectl.transition import Bury, decide
 if TYPE_CHECKING:
     from queuectl.engine.context import EngineContext
     from queuectl.engine.services.heartbeat import Heartbeat
-    from queuectl.job import Job
+    from queuectl.job import Claim, Job
     from queuectl.registration import EngineRecord
 
 __all__ = ["Rescuer"]
@@ -53,6 +53,7 @@ class Rescuer:
         self._watched: dict[str, _Watched] = {}
         self._verdicts: dict[str, EngineDied] = {}
         self._elsewhere: set[str] = set()
+        self._met: set[Claim] = set()
 
     async def run(self) -> None:
         """Look after every beat of our own, until cancelled."""
@@ -75,8 +76,12 @@ class Rescuer:
                 self._verdicts[engine.id] = verdict
                 if not liveness.is_here(engine.process):
                     self._elsewhere.add(engine.id)
-        if orphans := await self._context.store.orphans():
-            await self._take_over(orphans)
+        orphans = await self._context.store.orphans()
+        # Who has fenced an engine knows why, and is about to take its jobs over: others step in only if it does not.
+        left = [job for job in orphans if job.engine_id in self._verdicts or job.claim in self._met or not others]
+        self._met = {job.claim for job in orphans}
+        if left:
+            await self._take_over(left)
 
     def _watch(self, engine: EngineRecord) -> _Watched:
         watched = self._watched.get(engine.id)

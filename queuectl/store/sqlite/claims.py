@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queuectl.errors import EngineFenced, LeaseLost
+from queuectl.job import Claim
 from queuectl.store.sqlite import rows, sql
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from queuectl.job import Claim, Job
+    from queuectl.job import Job
     from queuectl.output import OutputUpdate
     from queuectl.store.base import Execution
     from queuectl.transition import Transition
 
-__all__ = ["QueueTurn", "claim", "finish", "report", "require_engine", "rescue"]
+__all__ = ["End", "QueueTurn", "claim", "end_runs", "finish", "is_registered", "report", "rescue"]
 
 
 class QueueTurn:
@@ -45,32 +47,23 @@ def claim(
     now: int,
 ) -> list[Job | None]:
     """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
-    require_engine(connection, engine_id)
-    held = _held(connection, engine_id, workers)
+    wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
+    is_registered, holds_some, some_are_due = connection.execute(sql.CLAIM_VIEW, wish).fetchone()
+    if not is_registered:
+        raise _fenced(engine_id)
+    # Jobs that these workers hold without knowing it, because the answer to an earlier claim was lost.
+    held = _by_worker(connection.execute(sql.HELD_BY_WORKERS, wish).fetchall()) if holds_some else {}
+    if some_are_due:
+        connection.execute(sql.PROMOTE_DUE, wish)
     free = [worker for worker in workers if worker not in held]
-    connection.execute(sql.PROMOTE_DUE, (now,))
     seqs = _choose(connection, queues, len(free), turn)
     if seqs:
-        [token] = connection.execute(sql.NEXT_TOKEN).fetchone()
-        picks = json.dumps(list(zip(seqs, free, strict=False)))
-        taken = connection.execute(sql.TAKE, {"engine_id": engine_id, "token": token, "now": now, "picks": picks})
+        [last_token] = connection.execute(sql.TAKE_TOKENS, (len(seqs),)).fetchone()
+        tokens = range(last_token - len(seqs) + 1, last_token + 1)
+        picks = json.dumps(list(zip(seqs, free, tokens, strict=False)))
+        taken = connection.execute(sql.TAKE, {"engine_id": engine_id, "now": now, "picks": picks})
         held |= _by_worker(taken.fetchall())
     return [held.get(worker) for worker in workers]
-
-
-def require_engine(connection: sqlite3.Connection, engine_id: str) -> None:
-    """Let registered engines pass.
-
-    Raises:
-        EngineFenced: this one is not.
-    """
-    if connection.execute(sql.IS_REGISTERED, (engine_id,)).fetchone() is None:
-        raise EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
-
-
-def _held(connection: sqlite3.Connection, engine_id: str, workers: Sequence[int]) -> dict[int, Job]:
-    """Find jobs that these workers hold without knowing it, because the answer to an earlier claim was lost."""
-    return _by_worker(connection.execute(sql.HELD_BY_WORKERS, (engine_id, json.dumps(workers))).fetchall())
 
 
 def _by_worker(found: Iterable[rows.Row]) -> dict[int, Job]:
@@ -105,38 +98,53 @@ def report(
     _append(connection, claim.job_id, output)
 
 
-def finish(
-    connection: sqlite3.Connection, claim: Claim, execution: Execution, transition: Transition, now: int
-) -> None:
-    """End a run in the name of the engine that holds it; see `WorkerStore.finish`."""
-    require_engine(connection, claim.engine_id)
-    if not _end(connection, claim, execution, transition, now) and not _is_recorded(connection, claim):
-        raise _lost(claim)
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a run that is to be stored."""
+
+    claim: Claim
+    execution: Execution
+    transition: Transition
+    now: int
 
 
-def rescue(
-    connection: sqlite3.Connection,
-    engine_id: str,
-    job: Job,
-    execution: Execution,
-    transition: Transition,
-    *,
-    now: int,
-) -> None:
+def finish(connection: sqlite3.Connection, ends: Sequence[End]) -> list[LeaseLost | None]:
+    """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
+    fenced = {engine for engine in {end.claim.engine_id for end in ends} if not is_registered(connection, engine)}
+    ended = end_runs(connection, [end for end in ends if end.claim.engine_id not in fenced])
+    return [_refusal(connection, end.claim, fenced) if end.claim not in ended else None for end in ends]
+
+
+def _refusal(connection: sqlite3.Connection, claim: Claim, fenced: set[str]) -> LeaseLost | None:
+    if claim.engine_id in fenced:
+        return _fenced(claim.engine_id)
+    # It may have been stored before, and only the answer was lost.
+    return None if connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() else _lost(claim)
+
+
+def rescue(connection: sqlite3.Connection, engine_id: str, end: End) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
-    require_engine(connection, engine_id)
-    if not _end(connection, job.claim, execution, transition, now):
-        raise _lost(job.claim)
+    if not is_registered(connection, engine_id):
+        raise _fenced(engine_id)
+    if is_registered(connection, end.claim.engine_id) or not end_runs(connection, [end]):
+        raise _lost(end.claim)
 
 
-def _end(connection: sqlite3.Connection, claim: Claim, execution: Execution, transition: Transition, now: int) -> bool:
-    """Record the run and move the job on, if it is held under this claim; say whether it was."""
-    parameters = rows.claim(claim) | rows.end_of_run(execution, transition, now)
-    if not connection.execute(sql.RECORD_RUN, parameters).rowcount:
-        return False
-    _append(connection, claim.job_id, execution.output)
-    connection.execute(sql.FINISH, parameters)
-    return True
+def end_runs(connection: sqlite3.Connection, ends: Sequence[End]) -> set[Claim]:
+    """Record runs and move their jobs on, where they are held under their claims; give those claims."""
+    if not ends:
+        return set()
+    parameters = (json.dumps([rows.end_of_run(end.claim, end.execution, end.transition, end.now) for end in ends]),)
+    connection.execute(sql.RECORD_RUNS, parameters)
+    for end in ends:
+        if end.execution.output and connection.execute(sql.HOLDS, rows.claim(end.claim)).fetchone():
+            _append(connection, end.claim.job_id, end.execution.output)
+    return {Claim(*row) for row in connection.execute(sql.FINISH, parameters).fetchall()}
+
+
+def is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:
+    """Tell whether the store knows an engine, and it is not fenced."""
+    return connection.execute(sql.IS_REGISTERED, (engine_id,)).fetchone() is not None
 
 
 def _append(connection: sqlite3.Connection, job_id: str, output: OutputUpdate) -> None:
@@ -149,9 +157,9 @@ def _append(connection: sqlite3.Connection, job_id: str, output: OutputUpdate) -
         connection.execute(sql.TRIM_OUTPUT, parameters)
 
 
-def _is_recorded(connection: sqlite3.Connection, claim: Claim) -> bool:
-    return connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() is not None
-
-
 def _lost(claim: Claim) -> LeaseLost:
     return LeaseLost(f"job {claim.job_id} is no longer held by engine {claim.engine_id} under claim {claim.token}")
+
+
+def _fenced(engine_id: str) -> EngineFenced:
+    return EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")

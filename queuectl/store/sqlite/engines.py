@@ -40,17 +40,16 @@ def beat(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
 
 def deregister(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
     """Give back what an engine holds, and take it off; see `EngineStore.deregister_engine`."""
+    if not claims.is_registered(connection, engine_id):
+        return 0
     held = [rows.job(row) for row in connection.execute(sql.HELD_BY, (engine_id,)).fetchall()]
     outcome = Interrupted("given back when its engine stopped")
     execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
-    for job in held if _is_registered(connection, engine_id) else ():
-        claims.finish(connection, job.claim, execution, Release(job.attempts, job.crashes, outcome.reason), now)
+    releases = [Release(job.attempts, job.crashes, outcome.reason) for job in held]
+    ends = [claims.End(job.claim, execution, release, now) for job, release in zip(held, releases, strict=True)]
+    claims.end_runs(connection, ends)
     connection.execute(sql.DELETE_ENGINE, (engine_id,))
     return len(held)
-
-
-def _is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:
-    return connection.execute(sql.IS_REGISTERED, (engine_id,)).fetchone() is not None
 
 
 def engines(connection: sqlite3.Connection) -> list[EngineRecord]:
@@ -66,7 +65,7 @@ def request_stop(connection: sqlite3.Connection, engine_ids: Sequence[str]) -> N
 def fence(connection: sqlite3.Connection, engine: EngineRecord) -> bool:
     """Take a dead engine off; see `EngineStore.fence`."""
     connection.execute(sql.FENCE, (engine.id, engine.beats))
-    return not _is_registered(connection, engine.id)
+    return not claims.is_registered(connection, engine.id)
 
 
 def orphans(connection: sqlite3.Connection) -> list[Job]:

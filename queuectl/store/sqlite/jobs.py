@@ -56,6 +56,7 @@ def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
     """Find the id that a user means; see `JobStore.resolve`."""
+    _require_form([text])
     if connection.execute(sql.EXISTS_JOB, (text,)).fetchone():
         return text
     found: list[str] = []
@@ -71,6 +72,7 @@ def resolve(connection: sqlite3.Connection, text: str) -> str:
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job:
     """Read one job; see `JobStore.get`."""
+    _require_form([job_id])
     row = connection.execute(sql.JOB_BY_ID, (job_id,)).fetchone()
     if row is None:
         raise JobNotFound(_no_job(job_id))
@@ -96,9 +98,11 @@ def find(connection: sqlite3.Connection, where: JobFilter, sort: Sort, limit: in
     return seqs
 
 
-def read(connection: sqlite3.Connection, seqs: list[int]) -> list[Job]:
-    """Read jobs by their seqs; those that are gone meanwhile are left out."""
-    return [rows.job(row) for row in connection.execute(sql.JOBS_BY_SEQ, (json.dumps(seqs),))]
+def read(connection: sqlite3.Connection, seqs: list[int], where: JobFilter) -> list[Job]:
+    """Read jobs by their seqs; those that are gone, or do not fit any more, are left out."""
+    condition, parameters = conditions(where)
+    statement = sql.JOBS_BY_SEQ.format(where=condition)
+    return [rows.job(row) for row in connection.execute(statement, (json.dumps(seqs), *parameters))]
 
 
 def conditions(where: JobFilter) -> tuple[str, list[object]]:
@@ -114,7 +118,7 @@ def conditions(where: JobFilter) -> tuple[str, list[object]]:
     if where.states == (JobState.PROCESSING,):
         terms.append("state = 'processing'")
     for tag in where.tags:
-        terms.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)")
+        terms.append("EXISTS (SELECT 1 FROM json_each(jobs.tags) AS tag WHERE tag.value = ?)")
         parameters.append(tag)
     if where.since is not None:
         terms.append("created_at >= ?")
@@ -138,6 +142,8 @@ def runs(connection: sqlite3.Connection, job_id: str) -> list[Run]:
 
 def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
     """Read what a run has printed; see `JobStore.read_output`."""
+    if not job_id.isascii():
+        return RunOutput()
     pieces = connection.execute(sql.OUTPUT_OF, (job_id, run)).fetchall()
     return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
 
@@ -163,6 +169,7 @@ def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) 
 
 def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
     """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
+    _require_form(ids)
     found = connection.execute(sql.NAMED, (rows.to_json(list(dict.fromkeys(ids))),)).fetchall()
     if missing := set(ids).difference(job_id for _, job_id, _ in found):
         raise JobNotFound(_no_job(*sorted(missing)))
@@ -173,12 +180,20 @@ def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -
 
 def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int) -> int:
     """Delete finished jobs; see `JobStore.purge`. A negative `limit` is none."""
+    if not states:
+        return 0
     condition, parameters = conditions(JobFilter(states=tuple(states)))
     condition += " AND finished_at IS NOT NULL"
     if before is not None:
         condition += " AND finished_at < ?"
         parameters.append(to_epoch_ms(before))
     return connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+
+
+def _require_form(ids: Sequence[str]) -> None:
+    # A terminal can send bytes that are no text, and SQLite would not take them.
+    if other := [text for text in ids if not text.isascii()]:
+        raise JobNotFound(_no_job(*other))
 
 
 def _no_job(*ids: str) -> str:

@@ -135,18 +135,18 @@ def claim(held: Claim) -> Parameters:
     return {"id": held.job_id, "engine_id": held.engine_id, "token": held.token}
 
 
-def end_of_run(execution: Execution, transition: Transition, now: int) -> Parameters:
-    """Give the parameters of RECORD_RUN and FINISH, but for the claim."""
+def end_of_run(held: Claim, execution: Execution, transition: Transition, now: int) -> Parameters:
+    """Give one end of a run, for RECORD_RUNS and FINISH."""
     outcome = execution.outcome
     duration = execution.duration
-    return {
+    return claim(held) | {
         "outcome": outcome.name,
         "exit_code": outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
         "signal": outcome.signal if isinstance(outcome, Signalled) else None,
-        "ended_by_itself": isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
+        "by_itself": isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
         "duration_us": None if duration is None else round(duration / timedelta(microseconds=1)),
         "state": transition.state,
-        "ready": transition.state is JobState.PENDING,
+        "ready": int(transition.state is JobState.PENDING),
         "attempts": transition.attempts,
         "crashes": transition.crashes,
         "run_at": to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,

@@ -39,9 +39,10 @@ SEQS = "SELECT seq FROM jobs WHERE {where} ORDER BY {order} LIMIT ?"
 """Parameters: those of `where`, limit (-1 for all). Rows: seq."""
 
 JOBS_BY_SEQ = f"""
-SELECT {JOB_COLUMNS} FROM json_each(?) AS wanted JOIN jobs ON jobs.seq = wanted.value ORDER BY wanted.key
+SELECT {JOB_COLUMNS} FROM json_each(?) AS wanted JOIN jobs ON jobs.seq = wanted.value
+WHERE {{where}} ORDER BY wanted.key
 """
-"""Parameters: a JSON array of seqs. Rows: jobs in that order."""
+"""Parameters: a JSON array of seqs, those of `where`. Rows: jobs in that order."""
 
 IDS = "SELECT seq, id FROM jobs WHERE {where} ORDER BY seq"
 """Parameters: those of `where`. Rows: seq, id."""
@@ -106,7 +107,8 @@ WHERE (job_seq, run) = (SELECT seq, runs FROM jobs WHERE id = :id) AND stream = 
 
 PROMOTE_DUE = """
 UPDATE jobs SET ready = 1 WHERE seq IN (
-    SELECT seq FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= ? ORDER BY run_at LIMIT 20000
+    SELECT seq FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= :now
+    ORDER BY run_at LIMIT 20000
 )
 """
 """Parameters: now. The bound keeps the transaction short where a flood becomes due at once; the next claim goes on."""
@@ -124,51 +126,91 @@ SELECT queue FROM open WHERE queue IS NOT NULL
 HEAD = "SELECT seq, priority FROM jobs WHERE ready = 1 AND queue = ? ORDER BY priority DESC, run_at, seq LIMIT ?"
 """Parameters: queue, how many. Rows: the first of the queue in the order of claiming."""
 
-NEXT_TOKEN = "UPDATE claim_tokens SET last = last + 1 RETURNING last"  # noqa: S105 - no secret, a claim's number
+TAKE_TOKENS = "UPDATE claim_tokens SET last = last + ? RETURNING last"
+"""Parameters: how many. Rows: the last of them."""
 
 TAKE = f"""
 UPDATE jobs SET
-    state = 'processing', ready = 0, engine_id = :engine_id, claim_token = :token, worker = pick.worker,
+    state = 'processing', ready = 0, engine_id = :engine_id, claim_token = pick.token, worker = pick.worker,
     runs = runs + 1, started_at = :now, updated_at = :now, pid = NULL, pid_start = NULL
 FROM (
-    SELECT json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS worker FROM json_each(:picks)
+    SELECT
+        json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS worker, json_extract(value, '$[2]') AS token
+    FROM json_each(:picks)
 ) AS pick
 WHERE jobs.seq = pick.seq
 RETURNING {JOB_COLUMNS}
 """
-"""Parameters: engine_id, token, now, picks (a JSON array of [seq, worker]). Rows: the jobs, in no order."""
+"""Parameters: engine_id, now, picks (a JSON array of [seq, worker, token]). Rows: the jobs, in no order."""
+
+CLAIM_VIEW = """
+SELECT
+    EXISTS (SELECT 1 FROM engines WHERE id = :engine_id),
+    EXISTS (
+        SELECT 1 FROM jobs
+        WHERE state = 'processing' AND engine_id = :engine_id AND worker IN (SELECT value FROM json_each(:workers))
+    ),
+    EXISTS (SELECT 1 FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= :now)
+"""
+"""Rows: whether the engine is registered, whether its workers hold jobs already, whether any job becomes ready."""
 
 HELD_BY_WORKERS = f"""
 SELECT {JOB_COLUMNS} FROM jobs
-WHERE state = 'processing' AND engine_id = ? AND worker IN (SELECT value FROM json_each(?))
+WHERE state = 'processing' AND engine_id = :engine_id AND worker IN (SELECT value FROM json_each(:workers))
 """
 
 HELD_BY = f"SELECT {JOB_COLUMNS} FROM jobs WHERE state = 'processing' AND engine_id = ?"
 
-_HELD = "id = :id AND state = 'processing' AND engine_id = :engine_id AND claim_token = :token"
+HOLDS = """
+SELECT 1 FROM jobs WHERE id = :id AND state = 'processing' AND engine_id = :engine_id AND claim_token = :token
+"""
 
-HOLDS = f"SELECT 1 FROM jobs WHERE {_HELD}"
+REPORT = """
+UPDATE jobs SET pid = :pid, pid_start = :pid_start, updated_at = :now
+WHERE id = :id AND state = 'processing' AND engine_id = :engine_id AND claim_token = :token
+    AND EXISTS (SELECT 1 FROM engines WHERE id = :engine_id)
+"""
 
-REPORT = f"UPDATE jobs SET pid = :pid, pid_start = :pid_start, updated_at = :now WHERE {_HELD}"
+# The ends of runs come as a JSON array of objects, so that two statements do for a whole group: each statement more
+# costs the event loop's thread and this one a quarrel about the interpreter.
+_HELD = """
+    jobs.id = json_extract(ended.value, '$.id') AND jobs.state = 'processing'
+    AND jobs.engine_id = json_extract(ended.value, '$.engine_id')
+    AND jobs.claim_token = json_extract(ended.value, '$.token')
+"""
 
-RECORD_RUN = f"""
+RECORD_RUNS = f"""
 INSERT INTO runs (
     job_seq, run, attempt, engine_id, claim_token, worker, outcome, exit_code, signal, error, started_at, finished_at,
     duration_us
 )
 SELECT
-    seq, runs, attempts + 1, engine_id, claim_token, worker, :outcome, :exit_code, :signal, :error, started_at, :now,
-    :duration_us
-FROM jobs WHERE {_HELD}
+    jobs.seq, jobs.runs, jobs.attempts + 1, jobs.engine_id, jobs.claim_token, jobs.worker,
+    json_extract(ended.value, '$.outcome'), json_extract(ended.value, '$.exit_code'),
+    json_extract(ended.value, '$.signal'), json_extract(ended.value, '$.error'), jobs.started_at,
+    json_extract(ended.value, '$.now'), json_extract(ended.value, '$.duration_us')
+FROM json_each(?) AS ended CROSS JOIN jobs ON {_HELD}
 """
+"""Parameters: ends, as `rows.end_of_run` gives them. Those that are not held under their claim are passed over."""
 
 FINISH = f"""
 UPDATE jobs SET
-    state = :state, ready = :ready, attempts = :attempts, crashes = :crashes, run_at = coalesce(:run_at, run_at),
-    finished_at = :finished_at, updated_at = :now, error = :error, pid = NULL, pid_start = NULL,
-    exit_code = CASE WHEN :ended_by_itself THEN :exit_code ELSE exit_code END
+    state = json_extract(ended.value, '$.state'),
+    ready = json_extract(ended.value, '$.ready'),
+    attempts = json_extract(ended.value, '$.attempts'),
+    crashes = json_extract(ended.value, '$.crashes'),
+    run_at = coalesce(json_extract(ended.value, '$.run_at'), jobs.run_at),
+    finished_at = json_extract(ended.value, '$.finished_at'),
+    updated_at = json_extract(ended.value, '$.now'),
+    error = json_extract(ended.value, '$.error'),
+    exit_code = iif(json_extract(ended.value, '$.by_itself'), json_extract(ended.value, '$.exit_code'), jobs.exit_code),
+    pid = NULL,
+    pid_start = NULL
+FROM json_each(?) AS ended
 WHERE {_HELD}
+RETURNING jobs.id, jobs.engine_id, jobs.claim_token
 """
+"""Parameters: as RECORD_RUNS. Rows: the claims that were held and are over now."""
 
 IS_RECORDED = """
 SELECT 1 FROM runs JOIN jobs ON runs.job_seq = jobs.seq

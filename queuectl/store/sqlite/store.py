@@ -19,7 +19,7 @@ from queuectl.errors import InvalidJob, StoreLocked, StoreReadOnly
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.ids import new_id
 from queuectl.store.sqlite import claims, engines, figures, jobs, schema, sql
-from queuectl.store.sqlite.claims import QueueTurn
+from queuectl.store.sqlite.claims import End, QueueTurn
 from queuectl.store.sqlite.connection import Connection, store_errors
 from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
@@ -81,7 +81,7 @@ class SqliteStore:
         """See `JobStore.list_jobs`."""
         seqs = await self._read(partial(jobs.find, where=where, sort=sort, limit=limit))
         for start in range(0, len(seqs), _PAGE):
-            for job in await self._read(partial(jobs.read, seqs=seqs[start : start + _PAGE])):
+            for job in await self._read(partial(jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
                 yield job
 
     async def list_runs(self, job_id: str) -> list[Run]:
@@ -123,20 +123,14 @@ class SqliteStore:
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
-        work = partial(claims.finish, claim=claim, execution=execution, transition=transition, now=self._now_ms())
-        await self._write(work, rank=Rank.FINISH)
+        end = End(claim, execution, transition, self._now_ms())
+        if refusal := await self._writing.submit_joint("finish", claims.finish, end, rank=Rank.FINISH):
+            raise refusal
 
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""
-        work = partial(
-            claims.rescue,
-            engine_id=engine_id,
-            job=job,
-            execution=execution,
-            transition=transition,
-            now=self._now_ms(),
-        )
-        await self._write(work, rank=Rank.FINISH)
+        end = End(job.claim, execution, transition, self._now_ms())
+        await self._write(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 
-from queuectl.errors import OutcomeUnknown, StoreError, StoreFull, StoreLocked, StoreReadOnly, StoreUnavailable
+from queuectl.errors import (
+    OutcomeUnknown,
+    QueuectlError,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
 from queuectl.store.sqlite.checkpoint import WAL_LIMIT, checkpoint, wal_size
@@ -175,6 +183,10 @@ class Writer:
         except _GroupFailedError as failure:
             await self._recover(units, failure)
             return
+        except Exception as fault:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            for unit in units:
+                _answer(unit, fault)
+            return
         self._bell.ring()
         for unit, answer in zip(units, answers, strict=True):
             _answer(unit, answer)
@@ -212,9 +224,10 @@ class Writer:
 
     async def _reconnect(self) -> None:
         # After an I/O error on a commit, what this connection believes of the log is not to be trusted.
-        fresh = await self._connect()
-        await self._connection.close()
-        self._connection = fresh
+        with suppress(StoreError):
+            fresh = await self._connect()
+            await self._connection.close()
+            self._connection = fresh
 
     async def _checkpoint_when_due(self) -> None:
         size = wal_size(self._path)
@@ -269,8 +282,10 @@ def _run_group(path: Path, units: list[list[_Request]], connection: sqlite3.Conn
         connection.execute("BEGIN IMMEDIATE")
         schema.check_version(connection, path)
         answers = [_run_unit(connection, unit) for unit in units]
-    except (sqlite3.Error, StoreError) as error:
+    except Exception as error:
         _roll_back(connection)
+        if not isinstance(error, (sqlite3.Error, StoreError)):
+            raise
         raise _GroupFailedError(_as_store_error(error, path)) from error
     try:
         connection.execute("COMMIT")
@@ -284,9 +299,16 @@ def _run_group(path: Path, units: list[list[_Request]], connection: sqlite3.Conn
 
 def _run_unit(connection: sqlite3.Connection, unit: list[_Request]) -> list[Any] | Exception:
     """Run one piece of work so that its error undoes nothing but its own changes."""
+    items = [request.item for request in unit]
+    if unit[0].rank is not Rank.CLIENT:
+        # What engines ask is refused before anything is changed, and should it fail otherwise, each is tried alone.
+        try:
+            return unit[0].work(connection, items)
+        except QueuectlError as refusal:
+            return refusal
     connection.execute("SAVEPOINT unit")
     try:
-        answers = unit[0].work(connection, [request.item for request in unit])
+        answers = unit[0].work(connection, items)
     except Exception as error:
         if _concerns_all(error) or not connection.in_transaction:
             raise

@@ -257,7 +257,7 @@ async def _live(url: str, steps: list[Step]) -> None:
 
 
 @pytest.mark.timeout(600)  # to find the shortest life that shows a defect takes minutes; without one it is seconds
-@settings(max_examples=80, deadline=None, report_multiple_bugs=False)
+@settings(max_examples=80, report_multiple_bugs=False)
 @given(st.lists(STEPS, min_size=8, max_size=40))
 def test_a_store_does_what_its_model_does(new_url: Callable[[], str], steps: list[Step]) -> None:
     asyncio.run(_live(new_url(), steps))

@@ -54,7 +54,7 @@ ROUNDED = {"id", "cwd", "run_at"}
 """What the store fills in, or keeps to the millisecond only."""
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(BATCHES)
 @example([NewJob('["echo", "a"]'), NewJob(("echo a",)), NewJob("{}"), NewJob("'; --"), NewJob("1"), NewJob(("1", ""))])
 @example([NewJob("a", retry_on=frozenset()), NewJob("a", max_retries=0), NewJob("a", tags=("b", "a", "b"))])
