@@ -43,15 +43,15 @@ class Worker:
 
     async def run(self) -> None:
         """Work until the engine drains."""
-        while job := await self._next_job():
+        job = await self._next_job()
+        while job is not None:
             self._context.emit(events.JobClaimed(job))
             settings = await self._context.settings.current()
             execution = await self._execute(job, settings)
             policy = settings.policy(job)
             # Spreads retries; nothing secret depends on it.
             transition = decide(job, execution.outcome, policy, self._context.store.now(), chance=random.random())  # noqa: S311
-            await self._finish(job, execution, transition)
-            await self._recover()
+            job = await self._finish(job, execution, transition) or await self._next_job()
 
     async def _next_job(self) -> Job | None:
         """Wait for a job; None once the engine drains."""
@@ -83,17 +83,27 @@ class Worker:
         duration = timedelta(seconds=time.monotonic() - began)
         return Execution(outcome=outcome, duration=duration, output=command.take_output())
 
-    async def _finish(self, job: Job, execution: Execution, transition: Transition) -> None:
-        """Have the end stored. The slot is free only after that."""
+    async def _finish(self, job: Job, execution: Execution, transition: Transition) -> Job | None:
+        """Have the end stored, and give the next job if there is one at once. The slot is free only after that."""
         try:
-            await self._context.store.finish(job.claim, execution, transition)
+            next_job = await self._hand_in(job, execution, transition)
         except LeaseLost:
             self._context.emit(events.LeaseLost(job.claim))
-            return
+            return None
         tally = self._context.tally
         tally.buried += isinstance(transition, Bury)
         tally.given_back += isinstance(execution.outcome, Interrupted) and self._context.drain.is_forced
         self._context.emit(events.JobFinished(job, execution.outcome, transition.state, execution.duration))
+        return next_job
+
+    async def _hand_in(self, job: Job, execution: Execution, transition: Transition) -> Job | None:
+        context = self._context
+        if not (self._pause or context.drain.has_begun):
+            return await context.store.exchange(job.claim, execution, transition, self._slot, context.queues)
+        await context.store.finish(job.claim, execution, transition)
+        with anyio.move_on_after(self._pause):
+            await context.drain.begun()
+        return None
 
     def _note_start(self, failure: SpawnFailed | Interrupted | None) -> None:
         """Grow the pause before the next job while the machine has nothing left to start a process with."""
@@ -102,12 +112,6 @@ class Worker:
             self._context.emit(events.NoProcessLeft(failure.reason, timedelta(seconds=self._pause)))
         else:
             self._pause = 0.0
-
-    async def _recover(self) -> None:
-        """Let the machine recover, if it has to."""
-        if self._pause:
-            with anyio.move_on_after(self._pause):
-                await self._context.drain.begun()
 
 
 async def _until_over(command: RunningCommand) -> Outcome:

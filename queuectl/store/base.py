@@ -176,6 +176,19 @@ class WorkerStore(Protocol):
             LeaseLost: the job is not held under that claim any more.
         """
 
+    async def exchange(
+        self, held: Claim, execution: Execution, transition: Transition, worker: int, queues: Sequence[str] | None
+    ) -> Job | None:
+        """Do `finish`, then `claim` for the same engine, at the cost of one transaction.
+
+        The claim is made in any case: where `finish` is refused, what was claimed is given to the worker when it asks
+        the next time.
+
+        Raises:
+            EngineFenced: the claim's engine is not registered any more.
+            LeaseLost: the job is not held under that claim any more.
+        """
+
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """End the run of a job whose own engine is not registered any more, in the name of `engine_id`.
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Bell", "Listener", "bell_file"]
 
@@ -51,20 +55,32 @@ if sys.platform == "linux":
             """Listen to the store at `path`, which has been opened for writing once."""
             bell_file(path).touch(0o600)
             self._rung = asyncio.Event()
+            self._waiting = 0
             self._inotify = Inotify(sync_timeout=0)
             self._inotify.add_watch(bell_file(path), Mask.MODIFY)
-            asyncio.get_running_loop().add_reader(self._inotify.fd, self._hear)
 
         async def wait(self, at_most: float) -> None:
             """Return when the bell has rung since the last call, or after `at_most` seconds. Many may wait."""
-            with anyio.move_on_after(at_most):
+            with self._listening(), anyio.move_on_after(at_most):
                 await self._rung.wait()
             self._rung.clear()
 
         def close(self) -> None:
             """Listen no more."""
-            asyncio.get_running_loop().remove_reader(self._inotify.fd)
             self._inotify.close()
+
+        @contextmanager
+        def _listening(self) -> Iterator[None]:
+            # Only while someone waits: a busy engine rings all the time itself. The kernel keeps one ring for later.
+            loop = asyncio.get_running_loop()
+            self._waiting += 1
+            loop.add_reader(self._inotify.fd, self._hear)
+            try:
+                yield
+            finally:
+                self._waiting -= 1
+                if not self._waiting:
+                    loop.remove_reader(self._inotify.fd)
 
         def _hear(self) -> None:
             while self._inotify.sync_get() is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,19 +74,18 @@ def _by_worker(found: Iterable[rows.Row]) -> dict[int, Job]:
 
 def _choose(connection: sqlite3.Connection, queues: Sequence[str] | None, wanted: int, turn: QueueTurn) -> list[int]:
     """Merge the heads of the open queues: by priority, at equal priority in turn. Gives up to `wanted` seqs."""
-    if not wanted:
-        return []
-    is_open = [queue for (queue,) in connection.execute(sql.OPEN_QUEUES) if queues is None or queue in queues]
-    heads: list[tuple[int, int, int, str, int]] = []
-    for place, queue in enumerate(turn.order(is_open)):
-        nth: dict[int, int] = {}
-        for seq, priority in connection.execute(sql.HEAD, (queue, wanted)):
-            nth[priority] = nth.get(priority, 0) + 1
-            heads.append((-priority, nth[priority], place, queue, seq))
-    heads.sort()
-    if heads := heads[:wanted]:
-        turn.served(heads[-1][3])
-    return [seq for *_, seq in heads]
+    heads = connection.execute(sql.HEADS, (wanted,)).fetchall() if wanted else []
+    served = [head for head in heads if queues is None or head[0] in queues]
+    places = {queue: place for place, queue in enumerate(turn.order({queue for queue, *_ in served}))}
+    counts: Counter[tuple[str, int]] = Counter()
+    ranked: list[tuple[int, int, int, int, str]] = []
+    for queue, priority, _, seq in sorted(served, key=lambda head: (-head[1], head[2], head[3])):
+        counts[queue, priority] += 1
+        ranked.append((-priority, counts[queue, priority], places[queue], seq, queue))
+    ranked.sort()
+    if ranked := ranked[:wanted]:
+        turn.served(ranked[-1][-1])
+    return [seq for *_, seq, _ in ranked]
 
 
 def report(

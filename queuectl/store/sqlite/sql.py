@@ -113,18 +113,20 @@ UPDATE jobs SET ready = 1 WHERE seq IN (
 """
 """Parameters: now. The bound keeps the transaction short where a flood becomes due at once; the next claim goes on."""
 
-OPEN_QUEUES = """
+HEADS = """
 WITH RECURSIVE open (queue) AS (
     SELECT min(queue) FROM jobs WHERE ready = 1
     UNION ALL
     SELECT (SELECT min(queue) FROM jobs WHERE ready = 1 AND queue > open.queue) FROM open WHERE open.queue IS NOT NULL
 )
-SELECT queue FROM open WHERE queue IS NOT NULL
+SELECT jobs.queue, jobs.priority, jobs.run_at, jobs.seq
+FROM open CROSS JOIN jobs ON jobs.seq IN (
+    SELECT head.seq FROM jobs AS head
+    WHERE head.ready = 1 AND head.queue = open.queue ORDER BY head.priority DESC, head.run_at, head.seq LIMIT ?
+)
 """
-"""Rows: the queues that have something ready, by name. One look at the index a queue, however many jobs it has."""
-
-HEAD = "SELECT seq, priority FROM jobs WHERE ready = 1 AND queue = ? ORDER BY priority DESC, run_at, seq LIMIT ?"
-"""Parameters: queue, how many. Rows: the first of the queue in the order of claiming."""
+"""Parameters: how many of each queue. Rows: queue, priority, run_at, seq of the first jobs of each queue that has
+something ready, in no order. One look at the index a queue, however many jobs it has."""
 
 TAKE_TOKENS = "UPDATE claim_tokens SET last = last + ? RETURNING last"
 """Parameters: how many. Rows: the last of them."""

@@ -6,6 +6,7 @@ functions do stands in `jobs`, `claims`, `engines` and `figures`; what each meth
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from queuectl.errors import StoreError
+    from queuectl.errors import LeaseLost, StoreError
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
@@ -112,9 +113,7 @@ class SqliteStore:
 
     async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
         """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
-        served = None if queues is None else tuple(queues)
-        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
-        return await self._writing.submit_joint((engine_id, served), work, worker, rank=Rank.CLAIM)
+        return await self._post_claim(engine_id, worker, queues)
 
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
@@ -123,9 +122,31 @@ class SqliteStore:
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
-        end = End(claim, execution, transition, self._now_ms())
-        if refusal := await self._writing.submit_joint("finish", claims.finish, end, rank=Rank.FINISH):
+        if refusal := await self._post_finish(claim, execution, transition):
             raise refusal
+
+    async def exchange(
+        self, held: Claim, execution: Execution, transition: Transition, worker: int, queues: Sequence[str] | None
+    ) -> Job | None:
+        """See `WorkerStore.exchange`."""
+        finished = self._post_finish(held, execution, transition)
+        claimed = self._post_claim(held.engine_id, worker, queues)
+        # Both are there at the same time, and the second must not be left behind unheard when the first is refused.
+        await asyncio.gather(finished, claimed, return_exceptions=True)
+        if refusal := finished.result():
+            raise refusal
+        return claimed.result()
+
+    def _post_finish(
+        self, claim: Claim, execution: Execution, transition: Transition
+    ) -> asyncio.Future[LeaseLost | None]:
+        end = End(claim, execution, transition, self._now_ms())
+        return self._writing.post("finish", claims.finish, end, rank=Rank.FINISH)
+
+    def _post_claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> asyncio.Future[Job | None]:
+        served = None if queues is None else tuple(queues)
+        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
+        return self._writing.post((engine_id, served), work, worker, rank=Rank.CLAIM)
 
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""

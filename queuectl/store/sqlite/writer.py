@@ -136,27 +136,29 @@ class Writer:
             OutcomeUnknown: it may be stored; the error names the `ids`.
         """
         request = _Request(object(), lambda connection, _: [work(connection)], None, rank, repeatable, alone, ids)
-        answer: T = await self._submit(request)
+        answer: T = await self._add(request)
         return answer
 
-    async def submit_joint(
+    def post(
         self,
         key: Hashable,
         work: Callable[[sqlite3.Connection, list[Any]], list[T]],
         item: object,
         *,
         rank: Rank,
-    ) -> T:
-        """As `submit`, but `work` runs once for the items of all the callers that wait with the same `key`."""
-        answer: T = await self._submit(_Request(key, work, item, rank, repeatable=True, alone=False, ids=()))
-        return answer
+    ) -> asyncio.Future[T]:
+        """As `submit`, but `work` runs once for the items of all that wait with the same `key`, and nobody waits here.
 
-    async def _submit(self, request: _Request) -> Any:
+        Of what is posted without a pause in between, a lower rank is done before a higher one.
+        """
+        return self._add(_Request(key, work, item, rank, repeatable=True, alone=False, ids=()))
+
+    def _add(self, request: _Request) -> asyncio.Future[Any]:
         if self._closing.is_set():
             raise StoreUnavailable(f"{self._path} was closed by this program already")
         self._waiting.append(request)
         self._arrived.set()
-        return await request.answer
+        return request.answer
 
     async def _serve(self) -> None:
         while True:
