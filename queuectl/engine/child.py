@@ -1,4 +1,4 @@
-"""A child process as asyncio sees it: what it prints is read and capped, its end is an event."""
+"""A child process of which two things are wanted: what it prints, capped while it is read, and its end."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import os
 import signal
 import subprocess
 import termios
+from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from queuectl.output import CappedStream, OutputUpdate, Stream, take_update
 
 if TYPE_CHECKING:
     from typing import IO
 
-__all__ = ["Child"]
+    from queuectl.engine.command import CommandSpec
+
+__all__ = ["Child", "kill_and_reap"]
 
 
-class Child(asyncio.SubprocessProtocol):
-    """One process with its two pipes, from `connection_made` until `close`.
+class Child(ABC):
+    """One process with its two pipes, from `start` until `close`.
 
     The process's exit alone ends it: a pipe that something in the background still holds is not waited for.
     """
@@ -29,15 +32,32 @@ class Child(asyncio.SubprocessProtocol):
     def __init__(self, max_output: int) -> None:
         """Keep at most `max_output` bytes of each stream."""
         self._streams = {1: CappedStream(Stream.STDOUT, max_output), 2: CappedStream(Stream.STDERR, max_output)}
-        self._transport: asyncio.SubprocessTransport
-        self._is_unwanted = False
         self._exited = asyncio.Event()
-        self._closed = asyncio.Event()
+
+    @abstractmethod
+    async def start(self, spec: CommandSpec, stdin: IO[bytes]) -> None:
+        """Start the process as `spec` says, in a session of its own. No cancellation cuts this short.
+
+        Raises:
+            ValueError: the words cannot be handed to a process.
+            OSError, RuntimeError: it was not started, or could not be watched and was killed.
+        """
 
     @property
+    @abstractmethod
     def pid(self) -> int:
         """The id of the process, and of its process group and session."""
-        return self._transport.get_pid()
+
+    @abstractmethod
+    async def exited(self) -> int:
+        """Wait for the process's end and give its exit code, or the negated number of the signal that ended it.
+
+        It is 255 where somebody else has taken the exit code away.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Read what is in the pipes at this moment, and let go of them. The process has exited."""
 
     @property
     def has_news(self) -> bool:
@@ -59,57 +79,17 @@ class Child(asyncio.SubprocessProtocol):
         except AttributeError:
             return False  # macOS has no waitid before Python 3.13.
 
-    async def exited(self) -> int:
-        """Wait for the process's end and give its exit code, or the negated number of the signal that ended it."""
-        await self._exited.wait()
-        return cast("int", self._transport.get_returncode())
-
-    async def close(self) -> None:
-        """Read what is in the pipes at this moment, and let go of them. The process has exited."""
-        pipes = [(fd, cast("asyncio.ReadTransport", self._transport.get_pipe_transport(fd))) for fd in self._streams]
-        for _, transport in pipes:
-            transport.pause_reading()
-        # What asyncio has read before is handed over in its next pass.
-        await asyncio.sleep(0)
-        for fd, transport in pipes:
-            self._read_rest(fd, transport.get_extra_info("pipe"))
-        self._transport.close()
-        await self._closed.wait()
-
-    def _read_rest(self, fd: int, pipe: IO[bytes]) -> None:
-        if pipe.closed:
-            return
+    def _read_rest(self, number: int, pipe: int) -> None:
         # No more than is there now, or something that floods the pipe in the background would hold us.
         waiting = array.array("i", [0])
         fcntl.ioctl(pipe, termios.FIONREAD, waiting)
         if waiting[0]:
-            self._streams[fd].feed(os.read(pipe.fileno(), waiting[0]))
+            self._streams[number].feed(os.read(pipe, waiting[0]))
 
-    def disown(self) -> None:
-        """Have the process killed as soon as asyncio hands it over: it started, and then could not be watched."""
-        self._is_unwanted = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the process over."""
-        self._transport = cast("asyncio.SubprocessTransport", transport)
-        if self._is_unwanted:
-            self._kill_and_reap(transport.get_extra_info("subprocess"))
-
-    def _kill_and_reap(self, process: subprocess.Popen[bytes]) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        self._transport.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Take what the process has printed."""
-        self._streams[fd].feed(data)
-
-    def process_exited(self) -> None:
-        """Note the end of the process."""
-        self._exited.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Note that the process has ended and both pipes are closed."""
-        self._closed.set()
+def kill_and_reap(process: subprocess.Popen[bytes]) -> None:
+    """Be rid of a process that was started in a session of its own, and then could not be watched."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)

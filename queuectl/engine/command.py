@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from io import FileIO
 from typing import TYPE_CHECKING
 
-import anyio
-
-from queuectl.engine.child import Child
+from queuectl.engine.asyncio_child import AsyncioChild
+from queuectl.engine.pidfd_child import PidfdChild, has_pidfds
 from queuectl.engine.process_group import is_group_gone
 from queuectl.engine.spawn_failure import explain_failure, no_means_left
 from queuectl.outcome import Exited, Interrupted, Outcome, Signalled, SpawnFailed, TimedOut
@@ -27,9 +25,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import IO
 
+    from queuectl.engine.child import Child
     from queuectl.output import OutputUpdate
 
-__all__ = ["CommandSpec", "RunningCommand", "install_child_watcher", "start"]
+__all__ = ["CommandSpec", "RunningCommand", "start"]
 
 _LOOK_EVERY = 0.02
 """Seconds between looks at a group whose leader has gone: there is no event for its end."""
@@ -72,29 +71,23 @@ async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted
 
 
 async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnFailed | Interrupted:
-    child = Child(spec.max_output)
+    child = (PidfdChild if has_pidfds() else AsyncioChild)(spec.max_output)
     try:
-        # Cut short here, a process would be there that nobody could stop.
-        with anyio.CancelScope(shield=True):
-            await asyncio.get_running_loop().subprocess_exec(
-                lambda: child, *spec.argv, stdin=stdin, cwd=spec.cwd, env=spec.env, start_new_session=True
-            )
+        await child.start(spec, stdin)
     except ValueError as error:
         # A character that this machine's encoding of file names lacks, for one.
         return SpawnFailed(f"its words cannot be handed to a process ({error})", 126)
     except OSError as error:
-        child.disown()
         return explain_failure(spec, error)
     except RuntimeError as error:
         # Where every child is watched by a thread of its own, that thread could not be started.
-        child.disown()
         return no_means_left(error)
     return RunningCommand(spec, child)
 
 
 def _stdin_file(text: str) -> IO[bytes]:
     if not text:
-        return Path(os.devnull).open("rb")
+        return FileIO(os.devnull)
     # A file instead of a pipe: nobody has to pump it, and a command that does not read it blocks nothing.
     with ExitStack() as stack:
         file = stack.enter_context(_anonymous_file())
@@ -213,27 +206,3 @@ def _start_of(pid: int) -> str:
 
 def _own_end(returncode: int) -> Outcome:
     return Exited(returncode) if returncode >= 0 else Signalled(-returncode)
-
-
-def install_child_watcher() -> None:
-    """Have asyncio learn of the end of children through pidfds, within a running loop of the main thread.
-
-    Python 3.11 would start a thread for each child, which costs more than the child and fails where processes are
-    scarce; from 3.12 on, and where the kernel has no pidfds, there is nothing to do. Calling it again is harmless.
-    """
-    if sys.version_info >= (3, 12) or not _has_pidfd():
-        return
-    watcher = asyncio.get_child_watcher()
-    if not isinstance(watcher, asyncio.PidfdChildWatcher):
-        watcher = asyncio.PidfdChildWatcher()
-        asyncio.set_child_watcher(watcher)
-    if not watcher.is_active():
-        watcher.attach_loop(asyncio.get_running_loop())
-
-
-def _has_pidfd() -> bool:
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return True

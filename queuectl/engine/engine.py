@@ -10,11 +10,11 @@ import anyio
 import queuectl
 from queuectl import events
 from queuectl.duration import format_duration
-from queuectl.engine.command import install_child_watcher
 from queuectl.engine.context import EngineContext
 from queuectl.engine.drain import Drain
 from queuectl.engine.idle import Idle
 from queuectl.engine.live_settings import LiveSettings
+from queuectl.engine.pidfd_child import hide_descriptors
 from queuectl.engine.registration import Registration
 from queuectl.engine.running import Running
 from queuectl.engine.services.heartbeat import Heartbeat
@@ -106,7 +106,7 @@ class Engine:
         Raises:
             StoreError: the store failed in a way that does not pass; running commands are stopped first.
         """
-        install_child_watcher()
+        hide_descriptors()
         context = self._context
         await context.registration.register()
         self._is_registered = True

@@ -13,7 +13,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from queuectl.engine.command import CommandSpec, RunningCommand, install_child_watcher, start
+from queuectl.engine.command import CommandSpec, RunningCommand, start
+from queuectl.engine.pidfd_child import has_pidfds
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
 
@@ -52,10 +53,23 @@ JOB = Job(
 """A job that worker 2 has just claimed."""
 
 
+@pytest.fixture(params=["pidfd", "asyncio"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have commands started by the one or the other kind of child."""
+    if request.param == "pidfd" and not has_pidfds():
+        pytest.skip("has no pidfds")
+    monkeypatch.setattr("queuectl.engine.command.has_pidfds", lambda: request.param == "pidfd")
+    return str(request.param)
+
+
 @pytest_asyncio.fixture
-async def no_leaks() -> AsyncIterator[None]:
+async def no_leaks(kind: str) -> AsyncIterator[None]:  # noqa: ARG001 - commands of either kind
     """Let a test run commands, and see to it that it leaves neither descriptors nor children behind."""
-    install_child_watcher()
+    if has_pidfds() and sys.version_info < (3, 12):
+        # The default would start a thread for each child, and reap it before a test has seen it.
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
     before = open_descriptors()
     yield
     assert open_descriptors() == before

@@ -10,21 +10,26 @@ import threading
 import weakref
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from queuectl.engine.command import RunningCommand, start
+from queuectl.engine.pidfd_child import hide_descriptors
 from queuectl.outcome import Cancelled, Exited, Interrupted, Signalled
 from queuectl.output import Chunk, OutputUpdate, RunOutput, Stream, assemble
 from queuectl.store.liveness import start_of
 from tests.engine.commands import (
     FOR_EVER,
     MIB,
+    first_word,
+    kind,
     let_end,
     linux_only,
     lives,
     no_leaks,
+    open_descriptors,
     open_gate,
     program,
     run,
@@ -33,7 +38,7 @@ from tests.engine.commands import (
     until,
 )
 
-__all__ = ["no_leaks"]
+__all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 # What a command prints, reads and sees.
@@ -72,6 +77,17 @@ async def test_a_command_that_closes_its_output_early_still_runs() -> None:
 
     assert outcome == Exited(3)
     assert output.stdout == b"early\n"
+
+
+async def test_output_that_was_closed_early_is_let_go_of_while_the_command_runs() -> None:
+    before = open_descriptors()
+    command = await started(shell("exec >&- 2>&-; sleep 60"))
+
+    # What may be left is the one by which the end is noticed.
+    await until(lambda: open_descriptors() <= before + 1)
+    assert lives(command.pid)
+    command.kill(Cancelled())
+    assert await command.wait() == Cancelled()
 
 
 @linux_only
@@ -149,10 +165,29 @@ async def test_a_command_leads_a_session_of_its_own_and_has_a_start() -> None:
     await command.wait()
 
 
+@linux_only
+@pytest.mark.parametrize("stdin", ["", "some"])
+async def test_a_command_sees_no_descriptors_but_the_standard_ones(stdin: str) -> None:
+    inherited, other_end = os.pipe()
+    os.set_inheritable(inherited, True)  # noqa: FBT003 - it takes no keywords
+    hide_descriptors()
+    neighbour = await started(shell("sleep 60"))
+    command = await started(shell("echo ready; sleep 60", stdin=stdin))
+
+    assert await first_word(command) == "ready"
+    assert set(os.listdir(f"/proc/{command.pid}/fd")) == {"0", "1", "2"}  # noqa: PTH208 - names are wanted
+    for each in (neighbour, command):
+        each.kill(Cancelled())
+        await each.wait()
+    os.close(inherited)
+    os.close(other_end)
+
+
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have asyncio read so little at a time that the end of a command comes before all of its output."""
+    """Have so little read at a time that the end of a command comes before all of its output."""
     monkeypatch.setattr("asyncio.unix_events._UnixReadPipeTransport.max_size", 1024)
+    monkeypatch.setattr("queuectl.engine.pidfd_child._PIECE", 1024)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -205,6 +240,17 @@ async def test_everything_printed_before_the_end_is_read_in_order() -> None:
         assert output.stdout.decode() == lines
 
 
+@linux_only
+async def test_an_end_that_nobody_can_learn_of_is_no_success() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        outcome, _ = await run(shell("true"))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+    assert outcome == Exited(255)
+
+
 # What the machine has no means for.
 
 
@@ -253,6 +299,25 @@ async def test_a_process_that_cannot_be_watched_is_killed(error: Exception, monk
     assert isinstance(answer, Interrupted)
     assert str(error.args[-1]) in answer.reason
     await until(lambda: not psutil.Process().children())
+
+
+async def test_output_that_cannot_be_watched_yet_is_read_later(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "asyncio":
+        pytest.skip("starts nothing then")
+    command = await started(shell("head -c 1000000 /dev/zero"))
+    loop = asyncio.get_running_loop()
+    watch, refusals = loop.add_reader, iter([OSError(errno.ENOSPC, "No space left on device")] * 3)
+
+    def add_reader(*args: Any) -> None:
+        for error in refusals:
+            raise error
+        watch(*args)
+
+    monkeypatch.setattr(loop, "add_reader", add_reader)
+
+    assert await command.wait() == Exited(0)
+    assert next(refusals, None) is None
+    assert len(assemble(command.take_output().chunks).stdout) == 1_000_000
 
 
 def fail(error: Exception, *_: object) -> None:

@@ -18,6 +18,7 @@ from tests.engine.commands import (
     MOMENT,
     first_word,
     group_lives,
+    kind,
     let_end,
     linux_only,
     lives,
@@ -31,7 +32,7 @@ from tests.engine.commands import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["no_leaks"]
+__all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from queuectl.engine.command import start
 from queuectl.outcome import SpawnFailed
-from tests.engine.commands import MIB, no_leaks, program
+from tests.engine.commands import MIB, kind, no_leaks, program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.engine.command import CommandSpec
 
-__all__ = ["no_leaks"]
+__all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
 
