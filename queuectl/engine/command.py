@@ -7,9 +7,9 @@ import os
 import signal
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -63,11 +63,11 @@ async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted
     scope takes effect only after it was handed over.
     """
     try:
-        stdin = _stdin_file(spec.stdin)
+        stdin = _stdin_file(spec.stdin) if spec.stdin else nullcontext(_null_device())
     except OSError as error:
         return no_means_left(error)
-    with stdin:
-        return await _spawn(spec, stdin)
+    with stdin as file:
+        return await _spawn(spec, file)
 
 
 async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnFailed | Interrupted:
@@ -85,9 +85,13 @@ async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnF
     return RunningCommand(spec, child)
 
 
+@cache
+def _null_device() -> IO[bytes]:
+    # Most commands read nothing: one descriptor does for all of them, for as long as the process lives.
+    return FileIO(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), closefd=False)
+
+
 def _stdin_file(text: str) -> IO[bytes]:
-    if not text:
-        return FileIO(os.devnull)
     # A file instead of a pipe: nobody has to pump it, and a command that does not read it blocks nothing.
     with ExitStack() as stack:
         file = stack.enter_context(_anonymous_file())

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from queuectl.engine.command import CommandSpec, RunningCommand, start
+from queuectl.engine.command import CommandSpec, RunningCommand, _null_device, start
 from queuectl.engine.pidfd_child import has_pidfds
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
@@ -70,6 +70,7 @@ async def no_leaks(kind: str) -> AsyncIterator[None]:  # noqa: ARG001 - commands
         watcher = asyncio.PidfdChildWatcher()
         watcher.attach_loop(asyncio.get_running_loop())
         asyncio.set_child_watcher(watcher)
+    _null_device()  # Stays open from its first use on.
     before = open_descriptors()
     yield
     assert open_descriptors() == before
