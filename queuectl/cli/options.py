@@ -13,7 +13,7 @@ import asyncclick as click
 from queuectl.cli.terminal import Context, write_examples
 from queuectl.duration import parse_duration
 from queuectl.errors import InvalidInput
-from queuectl.settings import Settings
+from queuectl.settings import Settings, environment_settings
 from queuectl.store import open_store
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ class Invocation:
 
     def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
         """Open the store for a command, which waits no longer than `busy_timeout` for its write lock."""
-        # What the store says about it can be read only when it is open.
-        busy_timeout = Settings.resolve({}, self.environ).busy_timeout
-        return open_store(self.url, read_only=read_only, busy_timeout=busy_timeout)
+        # Read in any case, so that what cannot be used is refused before anything is stored.
+        settings = Settings.resolve({}, self.environ)
+        is_named = "busy_timeout" in environment_settings(self.environ)
+        return open_store(self.url, read_only=read_only, busy_timeout=settings.busy_timeout if is_named else None)
 
     async def settings(self, store: Store) -> Settings:
         """Put the settings together from the environment and the store."""

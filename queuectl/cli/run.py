@@ -127,7 +127,7 @@ def _patient_store(
         for listener in listeners:
             listener(event)
 
-    return open_store(invocation.url, busy_timeout=None, check_owner=check_owner, on_wait=on_wait)
+    return open_store(invocation.url, patient=True, check_owner=check_owner, on_wait=on_wait)
 
 
 def _processors() -> int:

@@ -18,7 +18,7 @@ from queuectl.output import CappedStream, OutputUpdate, Stream, take_update
 if TYPE_CHECKING:
     from typing import IO
 
-    from queuectl.engine.command import CommandSpec
+    from queuectl.engine.command_spec import CommandSpec
 
 __all__ = ["Child", "kill_and_reap"]
 

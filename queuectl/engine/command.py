@@ -8,7 +8,6 @@ import signal
 import tempfile
 import time
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import cache, partial
 from io import FileIO
 from typing import TYPE_CHECKING
@@ -21,38 +20,19 @@ from queuectl.outcome import Exited, Interrupted, Outcome, Signalled, SpawnFaile
 from queuectl.store.liveness import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import timedelta
+    from collections.abc import Callable
     from typing import IO
 
     from queuectl.engine.child import Child
+    from queuectl.engine.command_spec import CommandSpec
     from queuectl.output import OutputUpdate
 
-__all__ = ["CommandSpec", "RunningCommand", "start"]
+__all__ = ["RunningCommand", "start"]
 
 _LOOK_EVERY = 0.02
 """Seconds between looks at a group whose leader has gone: there is no event for its end."""
 _DYING = 1.0
 """Seconds that killed processes are given to disappear."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSpec:
-    """What is to be run, and within which bounds."""
-
-    argv: tuple[str, ...]
-    """The program and its arguments. One without a slash is searched for in the ``PATH`` of `env`."""
-    cwd: str | None
-    """None for the directory of this process."""
-    env: Mapping[str, str] = field(repr=False)
-    """The whole environment."""
-    stdin: str = field(repr=False)
-    timeout: timedelta | None
-    """None for no limit."""
-    kill_grace: timedelta
-    """From SIGTERM to SIGKILL."""
-    max_output: int
-    """Bytes of each stream that are kept."""
 
 
 async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted:

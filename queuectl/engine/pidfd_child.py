@@ -15,7 +15,7 @@ from queuectl.engine.child import Child, kill_and_reap
 if TYPE_CHECKING:
     from typing import IO
 
-    from queuectl.engine.command import CommandSpec
+    from queuectl.engine.command_spec import CommandSpec
 
 __all__ = ["PidfdChild", "has_pidfds", "hide_descriptors"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from queuectl.outcome import Interrupted, SpawnFailed
 
 if TYPE_CHECKING:
-    from queuectl.engine.command import CommandSpec
+    from queuectl.engine.command_spec import CommandSpec
 
 __all__ = ["explain_failure", "no_means_left"]
 

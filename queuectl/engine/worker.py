@@ -12,7 +12,7 @@ import anyio
 
 from queuectl import events
 from queuectl.engine.command import RunningCommand, start
-from queuectl.engine.environment import spec_of, without_secrets
+from queuectl.engine.command_spec import spec_of, without_secrets
 from queuectl.errors import EngineFenced, LeaseLost
 from queuectl.outcome import Interrupted
 from queuectl.output import NO_OUTPUT

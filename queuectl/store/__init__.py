@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from queuectl.store.base import JobFilter, Sort, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from queuectl.errors import StoreError
 
@@ -28,7 +27,8 @@ async def open_store(
     place: str | os.PathLike[str],
     *,
     read_only: bool = False,
-    busy_timeout: timedelta | None = timedelta(seconds=60),
+    busy_timeout: timedelta | None = None,
+    patient: bool = False,
     check_owner: bool = False,
     on_wait: Callable[[StoreError | None], None] | None = None,
     clock: Callable[[], datetime] | None = None,
@@ -36,9 +36,9 @@ async def open_store(
     """Open the store at `place`, a path, and close it at the end.
 
     A store that is missing is made, an older one migrated, unless `read_only`. A writer waits `busy_timeout` for
-    others; None means that it waits without end, also while the disk is full or fails, and calls `on_wait` with the
-    reason when that begins and with None when it ends. With `check_owner` a store is refused that others may write
-    to. `clock` gives the time in place of the machine's.
+    others; None means as long as the stored setting of that name says. A `patient` one waits without end, also while
+    the disk is full or fails, and calls `on_wait` with the reason when that begins and with None when it ends. With
+    `check_owner` a store is refused that others may write to. `clock` gives the time in place of the machine's.
 
     Raises:
         StoreError: there is no store that can be used; the class says why. Whatever is there is left as it is.
@@ -47,12 +47,13 @@ async def open_store(
     if scheme := _URL.match(place):
         raise StoreUnavailable(f"there is no store of the kind {scheme[1]}:// in this version: give the path of a file")
     # Imported here: what opens another kind of store one day need not load SQLite.
-    from queuectl.store.sqlite.store import open_sqlite_store  # noqa: PLC0415
+    from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415
 
     async with open_sqlite_store(
         Path(place),
         read_only=read_only,
         busy_timeout=busy_timeout,
+        patient=patient,
         check_owner=check_owner,
         on_wait=on_wait,
         clock=clock,

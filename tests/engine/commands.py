@@ -13,7 +13,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from queuectl.engine.command import CommandSpec, RunningCommand, _null_device, start
+from queuectl.engine.command import RunningCommand, _null_device, start
+from queuectl.engine.command_spec import CommandSpec
 from queuectl.engine.pidfd_child import has_pidfds
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble

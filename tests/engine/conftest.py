@@ -56,7 +56,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def timed_store(path: Path, clock: Clock) -> AsyncIterator[Store]:
     """A store whose time the test tells."""
-    async with open_store(path, busy_timeout=None, clock=clock) as opened:
+    async with open_store(path, patient=True, clock=clock) as opened:
         yield opened
 
 

@@ -128,7 +128,7 @@ async def run_until_idle(store: Store, **options: Any) -> tuple[EngineReport, Ev
 @asynccontextmanager
 async def patient_store(path: Path, log: EventLog) -> AsyncIterator[Store]:
     """Open a store as the engine's command does, with a log of its troubles."""
-    async with open_store(path, busy_timeout=None, on_wait=log.on_wait) as store:
+    async with open_store(path, patient=True, on_wait=log.on_wait) as store:
         yield store
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from queuectl.engine.command import CommandSpec
+    from queuectl.engine.command_spec import CommandSpec
     from queuectl.job import Job
     from queuectl.store import Store
     from tests.engine.engines import Gate, RunningEngine

@@ -12,7 +12,7 @@ from tests.engine.commands import MIB, kind, no_leaks, program
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queuectl.engine.command import CommandSpec
+    from queuectl.engine.command_spec import CommandSpec
 
 __all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")

@@ -1,25 +1,21 @@
 """The SQLite store: each method is one function on a connection, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`.
+functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`; how a
+store is opened, in `opening`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-
-from queuectl.errors import InvalidJob, StoreLocked, StoreReadOnly
+from queuectl.errors import InvalidJob, StoreReadOnly
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.ids import new_id
-from queuectl.store.sqlite import claims, engines, figures, jobs, schema, sql
+from queuectl.store.sqlite import claims, engines, figures, jobs, sql
 from queuectl.store.sqlite.claims import End, QueueTurn
 from queuectl.store.sqlite.connection import Connection, store_errors
 from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
@@ -29,8 +25,9 @@ from queuectl.transition import Action
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from queuectl.errors import LeaseLost, StoreError
+    from queuectl.errors import LeaseLost
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
@@ -38,19 +35,16 @@ if TYPE_CHECKING:
     from queuectl.store.sqlite.bell import Listener
     from queuectl.transition import Transition
 
-__all__ = ["SqliteStore", "open_sqlite_store"]
+__all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
 _PAGE = 500
 """Jobs in one read of a list, so that no reader holds the log for long."""
 
-_SLICE = timedelta(seconds=1)
-"""How long a patient writer waits for a lock before it says so."""
-
 
 class SqliteStore:
-    """Jobs in one SQLite file. Made by `open_sqlite_store`."""
+    """Jobs in one SQLite file."""
 
     def __init__(self, path: Path, reader: Connection, writer: Writer | None, clock: Callable[[], datetime]) -> None:
         self._path = path
@@ -276,90 +270,3 @@ def _current_directory(new: Sequence[NewJob]) -> str:
         return str(Path.cwd())
     except FileNotFoundError:
         raise InvalidJob("the current directory was deleted: change to another, or name one with cwd") from None
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@asynccontextmanager
-async def open_sqlite_store(
-    path: Path,
-    *,
-    read_only: bool,
-    busy_timeout: timedelta | None,
-    check_owner: bool,
-    on_wait: Callable[[StoreError | None], None] | None,
-    clock: Callable[[], datetime] | None,
-) -> AsyncIterator[SqliteStore]:
-    """Open the store at `path`; see `queuectl.store.open_store`."""
-    patient = busy_timeout is None
-    tell = on_wait or _tell_nobody
-    timeout = _SLICE if busy_timeout is None else busy_timeout
-    if not read_only:
-        schema.create_file(path)
-    schema.check_place(path)
-    if check_owner:
-        schema.check_owner(path)
-    await _prepare(path, timeout, read_only=read_only, patient=patient, on_wait=tell)
-    reader = await Connection.open(path, busy_timeout=timeout, read_only=read_only and not os.access(path, os.W_OK))
-    try:
-        if read_only:
-            yield SqliteStore(path, reader, None, clock or _utc_now)
-        else:
-            async with _open_writer(path, timeout, patient=patient, on_wait=tell) as writer:
-                store = SqliteStore(path, reader, writer, clock or _utc_now)
-                try:
-                    yield store
-                finally:
-                    store.stop_listening()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await reader.close()
-
-
-def _tell_nobody(_error: StoreError | None) -> None:
-    pass
-
-
-@asynccontextmanager
-async def _open_writer(
-    path: Path, timeout: timedelta, *, patient: bool, on_wait: Callable[[StoreError | None], None]
-) -> AsyncIterator[Writer]:
-    writer = Writer(path, partial(Connection.open, path, busy_timeout=timeout), patient=patient, on_wait=on_wait)
-    await writer.open()
-    try:
-        yield writer
-    finally:
-        with anyio.CancelScope(shield=True):
-            await writer.close()
-
-
-async def _prepare(
-    path: Path,
-    timeout: timedelta,
-    *,
-    read_only: bool,
-    patient: bool,
-    on_wait: Callable[[StoreError | None], None],
-) -> None:
-    """Bring the schema up to date on a connection of its own."""
-    connection = await Connection.open(path, busy_timeout=timeout, read_only=read_only and not os.access(path, os.W_OK))
-    try:
-        waited = False
-        while True:
-            try:
-                with store_errors(str(path)):
-                    await connection.run(partial(schema.prepare, path=path, read_only=read_only))
-                break
-            except StoreLocked as error:
-                if not patient:
-                    raise
-                if not waited:
-                    on_wait(error)
-                waited = True
-        if waited:
-            on_wait(None)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await connection.close()

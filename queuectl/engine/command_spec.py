@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from queuectl.engine.command import CommandSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from queuectl.job import Job
     from queuectl.settings import Settings
 
-__all__ = ["spec_of", "without_secrets"]
+__all__ = ["CommandSpec", "spec_of", "without_secrets"]
 
 SHELL = "/bin/sh"
 _SECRET = re.compile(r"QUEUECTL_.*(TOKEN|PASSWORD)", re.IGNORECASE)
 """Names of variables with which queuectl itself is entrusted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """What is to be run, and within which bounds."""
+
+    argv: tuple[str, ...]
+    """The program and its arguments. One without a slash is searched for in the ``PATH`` of `env`."""
+    cwd: str | None
+    """None for the directory of this process."""
+    env: Mapping[str, str] = field(repr=False)
+    """The whole environment."""
+    stdin: str = field(repr=False)
+    timeout: timedelta | None
+    """None for no limit."""
+    kill_grace: timedelta
+    """From SIGTERM to SIGKILL."""
+    max_output: int
+    """Bytes of each stream that are kept."""
 
 
 def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> CommandSpec:

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 
-from queuectl.engine.environment import spec_of, without_secrets
+from queuectl.engine.command_spec import spec_of, without_secrets
 from queuectl.settings import Settings
 from tests.engine.commands import JOB
 

@@ -1,0 +1,120 @@
+"""Opening a SQLite store: what has to be true of the file, its schema, and the connections on it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from queuectl.errors import InvalidSetting, StoreLocked
+from queuectl.settings import SETTINGS, Settings
+from queuectl.store.sqlite import schema, sql
+from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.store import SqliteStore
+from queuectl.store.sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from queuectl.errors import StoreError
+
+__all__ = ["open_sqlite_store"]
+
+T = TypeVar("T", Connection, Writer)
+
+_SLICE = timedelta(seconds=1)
+"""How long a patient writer waits for a lock before it says so."""
+
+
+@asynccontextmanager
+async def open_sqlite_store(
+    path: Path,
+    *,
+    read_only: bool,
+    busy_timeout: timedelta | None,
+    patient: bool,
+    check_owner: bool,
+    on_wait: Callable[[StoreError | None], None] | None,
+    clock: Callable[[], datetime] | None,
+) -> AsyncIterator[SqliteStore]:
+    """Open the store at `path`; see `queuectl.store.open_store`."""
+    tell = on_wait or _tell_nobody
+    now = clock or _utc_now
+    if not read_only:
+        schema.create_file(path)
+    schema.check_place(path)
+    if check_owner:
+        schema.check_owner(path)
+    timeout = _SLICE if patient else Settings().busy_timeout if busy_timeout is None else busy_timeout
+    cannot_write = read_only and not os.access(path, os.W_OK)
+    async with _closing(await Connection.open(path, busy_timeout=timeout, read_only=cannot_write)) as reader:
+        await _prepare(reader, path, read_only=read_only, on_wait=tell if patient else None)
+        if read_only:
+            yield SqliteStore(path, reader, None, now)
+            return
+        if not patient and busy_timeout is None:
+            timeout = await reader.run(_stored_busy_timeout)
+        connect = partial(Connection.open, path, busy_timeout=timeout)
+        writer = Writer(path, connect, patient=patient, on_wait=tell)
+        await writer.open()
+        async with _closing(writer):
+            store = SqliteStore(path, reader, writer, now)
+            try:
+                yield store
+            finally:
+                store.stop_listening()
+
+
+@asynccontextmanager
+async def _closing(opened: T) -> AsyncIterator[T]:
+    try:
+        yield opened
+    finally:
+        # A thread that is left behind would keep the process from ending.
+        with anyio.CancelScope(shield=True):
+            await opened.close()
+
+
+async def _prepare(
+    connection: Connection, path: Path, *, read_only: bool, on_wait: Callable[[StoreError | None], None] | None
+) -> None:
+    """Bring the schema up to date. With `on_wait`, a lock is waited for without end, and that is told."""
+    prepare = partial(schema.prepare, path=path, read_only=read_only)
+    waits = False
+    while True:
+        try:
+            with store_errors(str(path)):
+                await connection.run(prepare)
+            break
+        except StoreLocked as error:
+            if on_wait is None:
+                raise
+            if not waits:
+                on_wait(error)
+            waits = True
+    if on_wait is not None and waits:
+        on_wait(None)
+
+
+def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:
+    stored = dict(connection.execute(sql.SETTINGS).fetchall())
+    # What cannot be used must not keep anyone from mending it: then the default holds.
+    with suppress(InvalidSetting):
+        if text := stored.get("busy_timeout"):
+            timeout: timedelta = SETTINGS["busy_timeout"].parse(text)
+            return timeout
+    return Settings().busy_timeout
+
+
+def _tell_nobody(_error: StoreError | None) -> None:
+    pass
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

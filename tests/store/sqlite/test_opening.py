@@ -1,0 +1,225 @@
+"""What is particular to a store that is one SQLite file: whose it is, what is refused, who waits for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from queuectl.errors import (
+    StoreForeign,
+    StoreLocked,
+    StoreMissing,
+    StoreNewer,
+    StoreOlder,
+    StoreReadOnly,
+    StoreUnavailable,
+    StoreUntrusted,
+)
+from queuectl.job import NewJob
+from queuectl.store import migrate, open_store
+from queuectl.store.liveness import this_process
+from queuectl.store.sqlite import schema
+from tests.factories import new_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+async def make(path: Path) -> None:
+    """Make a store with one job."""
+    async with open_store(path) as store:
+        await store.enqueue([NewJob("true", id="job1")])
+
+
+@contextmanager
+def connected(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+async def test_only_its_owner_may_read_it(path: Path) -> None:
+    async with open_store(path) as store:
+        await store.enqueue([NewJob("true")])
+        assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == dict.fromkeys(
+            ["jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-lock"], 0o600
+        )
+
+
+async def test_every_commit_is_synced(path: Path) -> None:
+    async with open_store(path) as store:
+        connection = store._writer._connection  # type: ignore[attr-defined]
+        pragmas = ("journal_mode", "synchronous", "wal_autocheckpoint")
+        found = [
+            await connection.run(lambda bare, name=name: bare.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in pragmas
+        ]
+    assert found == ["wal", 2, 0]
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but a letter to my aunt\n" * 99, b"\0" * 4096])
+async def test_a_file_that_is_no_database_is_refused_and_not_touched(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    before = everything_in(path.parent)
+    for read_only in (True, False):
+        with pytest.raises(StoreForeign, match=r"jobs\.db is no queuectl store"):
+            async with open_store(path, read_only=read_only):
+                pass
+    assert everything_in(path.parent) == before
+
+
+async def test_a_database_of_another_program_is_refused_and_not_touched(path: Path) -> None:
+    with connected(path) as connection:
+        connection.execute("CREATE TABLE jobs (id TEXT)")
+    before = everything_in(path.parent)
+    with pytest.raises(StoreForeign, match="another program"):
+        async with open_store(path):
+            pass
+    assert everything_in(path.parent) == before
+
+
+async def test_a_newer_store_is_refused_and_not_touched(path: Path) -> None:
+    await make(path)
+    with connected(path) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
+    before = everything_in(path.parent)
+    for read_only in (True, False):
+        with pytest.raises(StoreNewer, match="written by a newer queuectl"):
+            async with open_store(path, read_only=read_only):
+                pass
+    assert everything_in(path.parent) == before
+
+
+async def test_a_store_that_becomes_newer_is_not_written_any_more(path: Path) -> None:
+    async with open_store(path) as store:
+        with connected(path) as connection:
+            connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
+        with pytest.raises(StoreNewer):
+            await store.enqueue([NewJob("true")])
+    with connected(path) as connection:
+        assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_the_schema_version_is_that_of_the_last_migration() -> None:
+    migrations = migrate.load_migrations("queuectl.store.sqlite")
+    assert [migration.number for migration in migrations] == list(range(1, schema.SCHEMA_VERSION + 1))
+
+
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that this program knows one migration more."""
+    known = migrate.load_migrations("queuectl.store.sqlite")
+    another = migrate.Migration(len(known) + 1, "another", "CREATE TABLE another (id TEXT);\n")
+    monkeypatch.setattr(migrate, "load_migrations", lambda _: [*known, another])
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", another.number)
+
+
+async def test_an_older_store_is_migrated_with_its_jobs(path: Path, request: pytest.FixtureRequest) -> None:
+    await make(path)
+    request.getfixturevalue("next_version")
+    with pytest.raises(StoreOlder, match="db migrate"):
+        async with open_store(path, read_only=True):
+            pass
+    async with open_store(path) as store:
+        assert (await store.get("job1")).command == "true"
+    with connected(path) as connection:
+        assert connection.execute("SELECT count(*) FROM another").fetchone() == (0,)
+
+
+async def test_an_older_store_is_left_alone_while_an_engine_lives(path: Path, request: pytest.FixtureRequest) -> None:
+    async with open_store(path) as store:
+        await store.register_engine(new_engine("engine-1", process=this_process()))
+    request.getfixturevalue("next_version")
+    with pytest.raises(StoreOlder, match="engine-1"):
+        async with open_store(path):
+            pass
+
+
+async def test_twenty_who_make_it_at_once_make_one(path: Path) -> None:
+    async def enqueue(number: int) -> None:
+        async with open_store(path) as store:
+            await store.enqueue([NewJob("true", id=f"job{number}")])
+
+    await asyncio.gather(*(enqueue(number) for number in range(20)))
+    with connected(path) as connection:
+        assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (20,)
+
+
+async def test_reading_makes_nothing(path: Path) -> None:
+    with pytest.raises(StoreMissing, match="db init"):
+        async with open_store(path, read_only=True):
+            pass
+    assert everything_in(path.parent) == {}
+
+
+async def test_who_reads_cannot_write(path: Path) -> None:
+    await make(path)
+    async with open_store(path, read_only=True) as store:
+        with pytest.raises(StoreReadOnly):
+            await store.enqueue([NewJob("true")])
+
+
+async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="No such file or directory"):
+        async with open_store(tmp_path / "nowhere" / "jobs.db"):
+            pass
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+async def test_an_engine_does_not_trust_a_store_that_others_may_write(path: Path, mode: int) -> None:
+    await make(path)
+    path.chmod(mode)
+    with pytest.raises(StoreUntrusted, match=f"mode {mode:04o}"):
+        async with open_store(path, check_owner=True):
+            pass
+    async with open_store(path) as store:
+        assert (await store.get("job1")).id == "job1"
+
+
+async def test_a_lock_is_waited_for_as_long_as_the_caller_says(path: Path) -> None:
+    await make(path)
+    with connected(path) as holder:
+        async with open_store(path, busy_timeout=timedelta(0)) as store:
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreLocked, match="locked by another process"):
+                await store.enqueue([NewJob("true", id="job2")])
+            holder.execute("ROLLBACK")
+            await store.enqueue([NewJob("true", id="job2")])
+
+
+@pytest.mark.timeout(45)  # The default would be a minute.
+async def test_a_lock_is_waited_for_as_long_as_the_setting_says(path: Path) -> None:
+    await make(path)
+    async with open_store(path) as store:
+        await store.set_setting("busy_timeout", "50ms")
+    with connected(path) as holder:
+        async with open_store(path) as store:
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreLocked):
+                await store.enqueue([NewJob("true", id="job2")])
+
+
+async def test_a_setting_that_cannot_be_used_does_not_keep_anyone_from_mending_it(path: Path) -> None:
+    await make(path)
+    with connected(path) as connection:
+        connection.execute("INSERT INTO config VALUES ('busy_timeout', 'soon')")
+    async with open_store(path) as store:
+        await store.unset_setting("busy_timeout")
+        assert await store.settings() == {}
