@@ -301,9 +301,9 @@ async def test_a_process_that_cannot_be_watched_is_killed(error: Exception, monk
     await until(lambda: not psutil.Process().children())
 
 
-async def test_output_that_cannot_be_watched_yet_is_read_later(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kind == "asyncio":
-        pytest.skip("starts nothing then")
+@linux_only
+@pytest.mark.parametrize("kind", ["pidfd"], indirect=True)  # asyncio's kind starts nothing then.
+async def test_output_that_cannot_be_watched_yet_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
     command = await started(shell("head -c 1000000 /dev/zero"))
     loop = asyncio.get_running_loop()
     watch, refusals = loop.add_reader, iter([OSError(errno.ENOSPC, "No space left on device")] * 3)
