@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ APPLICATION_ID = 0x51756374
 
 SCHEMA_VERSION = 1
 """The number of the last migration."""
+
+_PAUSE = 0.005
+"""Seconds, on the connection's own thread."""
 
 _OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -179,9 +183,23 @@ def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
-    [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    [busy_timeout] = connection.execute("PRAGMA busy_timeout").fetchone()
+    deadline = time.monotonic() + busy_timeout / 1_000
+    while not _switch_to_wal(connection, path, is_last_try=time.monotonic() >= deadline):
+        time.sleep(_PAUSE)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, path: Path, *, is_last_try: bool) -> bool:
+    try:
+        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.OperationalError as error:
+        # Where several make the store at once, SQLite does not wait for the one who is switching.
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or is_last_try:
+            raise
+        return False
     if mode != "wal":
         raise StoreUnavailable(f"{path} is on a file system where SQLite's WAL does not work: name another with --db")
+    return True
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> None:
