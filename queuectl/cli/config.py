@@ -38,10 +38,16 @@ async def get(invocation: Invocation, key: str | None) -> None:
 
 def source(setting: Setting, stored: Mapping[str, str], environ: Mapping[str, str]) -> str:
     """Say where a setting's value comes from."""
-    name = setting.stored_as or setting.name
-    if any((SETTINGS[given].stored_as or given) == name for given in environment_settings(environ)):
+    names = _names_of(setting)
+    if names & environment_settings(environ).keys():
         return "environment"
-    return "store" if name in stored else "default"
+    return "store" if names & stored.keys() else "default"
+
+
+def _names_of(setting: Setting) -> set[str]:
+    """Give the setting's own name and its alias: whoever writes to the store by SQL may have used either."""
+    own = setting.stored_as or setting.name
+    return {name for name, each in SETTINGS.items() if own in {name, each.stored_as}}
 
 
 @command("set", examples=("queuectl config set max-retries 5", "queuectl config set timeout 10m"))
@@ -62,10 +68,10 @@ async def set_value(invocation: Invocation, key: str, value: str) -> None:
 async def unset(invocation: Invocation, key: str) -> None:
     """Forget a stored setting, so that its default holds again."""
     setting = find_setting(key)
-    name = setting.stored_as or setting.name
     async with invocation.store() as store:
-        await store.unset_setting(name)
-    invocation.say(f"{name} is no longer set")
+        for name in _names_of(setting):
+            await store.unset_setting(name)
+    invocation.say(f"{setting.stored_as or setting.name} is no longer set")
 
 
 config = group("config", "Settings, kept in the store: get, set, unset.", get, set_value, unset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,3 +82,15 @@ def test_what_is_no_setting_is_refused_before_the_store_is_made(queuectl: Shell,
 def test_a_bad_value_in_the_environment_says_where_it_stands(queuectl: Shell) -> None:
     result = queuectl("enqueue", "true", environ={"QUEUECTL_BUSY_TIMEOUT": "long"})
     assert (result.code, "mend QUEUECTL_BUSY_TIMEOUT" in result.err) == (2, True)
+
+
+def test_what_was_stored_under_an_alias_is_shown_and_can_be_unset(queuectl: Shell) -> None:
+    queuectl.ok("db", "init")
+    with closing(sqlite3.connect("queuectl.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO config VALUES ('delay_base', 'soon')")
+    refusal = queuectl("config", "get", "backoff_base")
+    assert (refusal.code, "config unset delay_base" in refusal.err) == (2, True)
+
+    queuectl.ok("config", "unset", "delay_base")
+
+    assert queuectl.ok("config", "get", "backoff_base").out == "2\n"
