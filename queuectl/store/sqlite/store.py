@@ -60,7 +60,7 @@ class SqliteStore:
         """See `JobStore.enqueue`."""
         ids = [job.id or new_id() for job in new]
         work = partial(jobs.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
-        return await self._write(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
+        return await self._writing.submit(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
 
     async def resolve(self, text: str) -> str:
         """See `JobStore.resolve`."""
@@ -92,12 +92,12 @@ class SqliteStore:
         if action is not Action.RETRY:
             raise NotImplementedError(action)
         work = partial(jobs.retry, selection=selection, now=self._now_ms(), dry_run=dry_run)
-        return await (self._read(work) if dry_run else self._write(work))
+        return await (self._read(work) if dry_run else self._writing.submit(work))
 
     async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
         """See `JobStore.purge`."""
         work = partial(jobs.purge, states=states, before=before, limit=-1 if limit is None else limit)
-        return await self._write(work, alone=limit is None or limit > MAX_GROUP)
+        return await self._writing.submit(work, alone=limit is None or limit > MAX_GROUP)
 
     # ── The life of a claim ──────────────────────────────────────────────────
 
@@ -112,7 +112,7 @@ class SqliteStore:
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
         work = partial(claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=self._now_ms())
-        await self._write(work, rank=Rank.FINISH)
+        await self._writing.submit(work, rank=Rank.FINISH)
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
@@ -145,7 +145,7 @@ class SqliteStore:
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""
         end = End(job.claim, execution, transition, self._now_ms())
-        await self._write(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+        await self._writing.submit(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 
@@ -156,15 +156,17 @@ class SqliteStore:
 
     async def register_engine(self, engine: NewEngine) -> None:
         """See `EngineStore.register_engine`."""
-        await self._write(partial(engines.register, engine=engine, now=self._now_ms()), rank=Rank.BEAT)
+        await self._writing.submit(partial(engines.register, engine=engine, now=self._now_ms()), rank=Rank.BEAT)
 
     async def beat(self, engine_id: str) -> int:
         """See `EngineStore.beat`."""
-        return await self._write(partial(engines.beat, engine_id=engine_id, now=self._now_ms()), rank=Rank.BEAT)
+        return await self._writing.submit(
+            partial(engines.beat, engine_id=engine_id, now=self._now_ms()), rank=Rank.BEAT
+        )
 
     async def deregister_engine(self, engine_id: str) -> int:
         """See `EngineStore.deregister_engine`."""
-        return await self._write(partial(engines.deregister, engine_id=engine_id, now=self._now_ms()))
+        return await self._writing.submit(partial(engines.deregister, engine_id=engine_id, now=self._now_ms()))
 
     async def engines(self) -> list[EngineRecord]:
         """See `EngineStore.engines`."""
@@ -172,11 +174,11 @@ class SqliteStore:
 
     async def request_stop(self, engine_ids: Sequence[str]) -> None:
         """See `EngineStore.request_stop`."""
-        await self._write(partial(engines.request_stop, engine_ids=engine_ids))
+        await self._writing.submit(partial(engines.request_stop, engine_ids=engine_ids))
 
     async def fence(self, engine: EngineRecord) -> bool:
         """See `EngineStore.fence`."""
-        return await self._write(partial(engines.fence, engine=engine), rank=Rank.BEAT)
+        return await self._writing.submit(partial(engines.fence, engine=engine), rank=Rank.BEAT)
 
     async def orphans(self) -> list[Job]:
         """See `EngineStore.orphans`."""
@@ -208,11 +210,11 @@ class SqliteStore:
 
     async def set_setting(self, name: str, text: str) -> None:
         """See `AdminStore.set_setting`."""
-        await self._write(lambda connection: connection.execute(sql.SET_SETTING, (name, text)))
+        await self._writing.submit(lambda connection: connection.execute(sql.SET_SETTING, (name, text)))
 
     async def unset_setting(self, name: str) -> None:
         """See `AdminStore.unset_setting`."""
-        await self._write(lambda connection: connection.execute(sql.UNSET_SETTING, (name,)))
+        await self._writing.submit(lambda connection: connection.execute(sql.UNSET_SETTING, (name,)))
 
     async def counts(self) -> list[QueueCounts]:
         """See `AdminStore.counts`."""
@@ -232,17 +234,6 @@ class SqliteStore:
         if self._writer is None:
             raise StoreReadOnly(f"{self._path} was opened to be read only")
         return self._writer
-
-    async def _write(
-        self,
-        work: Callable[[sqlite3.Connection], T],
-        *,
-        rank: Rank = Rank.CLIENT,
-        repeatable: bool = True,
-        alone: bool = False,
-        ids: Sequence[str] = (),
-    ) -> T:
-        return await self._writing.submit(work, rank=rank, repeatable=repeatable, alone=alone, ids=ids)
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with store_errors(str(self._path)):
