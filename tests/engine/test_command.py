@@ -244,7 +244,8 @@ async def test_everything_printed_before_the_end_is_read_in_order() -> None:
 async def test_an_end_that_nobody_can_learn_of_is_no_success() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        outcome, _ = await run(shell("true"))
+        # Long enough to be there when its pidfd is opened: nobody keeps it for us once it has ended.
+        outcome, _ = await run(shell("sleep 0.5"))
     finally:
         signal.signal(signal.SIGCHLD, before)
 
