@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from queuectl.errors import InvalidTime, quote
 from queuectl.job import YEARS
@@ -60,8 +60,8 @@ def to_epoch_ms(moment: datetime) -> int:
 
 def from_epoch_ms(milliseconds: int) -> datetime:
     """Give the time in UTC that lies so many milliseconds after the start of 1970."""
-    seconds, rest = divmod(milliseconds, 1_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1_000)
+    return _EPOCH + milliseconds * _MILLISECOND
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)

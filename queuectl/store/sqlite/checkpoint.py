@@ -1,30 +1,38 @@
-"""Moving the write-ahead log into the file, by one process at a time."""
+"""Moving the write-ahead log into the file, while nobody else can write."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from queuectl.store.sqlite.bell import bell_file
+from queuectl.store.sqlite.connection import WAL_LIMIT, configure, uri_of
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["WAL_LIMIT", "checkpoint", "wal_size"]
+__all__ = ["checkpoint", "is_due"]
 
-WAL_LIMIT = 16 << 20
-"""Bytes of log from which on it is worth the time to move it into the file."""
+_COMMITS = 64
+"""The log stays short so, and its file is written over again and again: to make it longer takes a commit half as long
+again."""
+
+_LOOK_EVERY = 16
+"""Commits between looks at the size of the log's file, which one large commit, or others', may have blown up."""
 
 _PATIENCE_MS = 200
-"""How long a checkpoint may wait for readers: writers stand behind it."""
+"""How long a checkpoint may wait for writers: its own engine's stand behind it."""
 
 
-def wal_size(path: Path) -> int:
-    """Give the size of a store's log in bytes; 0 where there is none."""
+def is_due(path: Path, commits: int) -> bool:
+    """Tell whether the log wants to be moved after so many commits since the last time."""
+    if commits % _LOOK_EVERY:
+        return False
+    return commits >= _COMMITS or _wal_size(path) > WAL_LIMIT
+
+
+def _wal_size(path: Path) -> int:
     try:
         return os.stat(f"{path}-wal").st_size  # noqa: PTH116 - a Path would cost more than the call
     except FileNotFoundError:
@@ -32,34 +40,27 @@ def wal_size(path: Path) -> int:
 
 
 def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
-    """Move the log into the file and empty it, if no other process is at it; say whether it is empty now.
+    """Move the log into the file, so that the next commit begins it anew; say whether all of it was moved.
 
-    Before SQLite 3.51.3 a checkpoint in one process beside a commit in another can corrupt the file (the WAL-reset
-    bug). TRUNCATE holds the write lock, and the lock file keeps two checkpoints apart.
+    What readers still need of the log stays. Before SQLite 3.51.3 a checkpoint in one process beside a commit in
+    another can corrupt the file (the WAL-reset bug). So `connection` holds the write lock while a second one does the
+    work; the modes that take that lock by themselves go on without it where it is held.
+
+    Raises:
+        sqlite3.Error: it could not be done now; nothing is lost.
 
     Source: https://sqlite.org/wal.html, "the WAL-reset bug".
     """
-    with _only_one(bell_file(path)) as alone:
-        if not alone:
-            return False
-        [before] = connection.execute("PRAGMA busy_timeout").fetchone()
-        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-        try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {before}")
-        return not busy
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[bool]:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    [before] = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        connection.execute("BEGIN IMMEDIATE")
     finally:
-        os.close(descriptor)
+        connection.execute(f"PRAGMA busy_timeout = {before}")
+    try:
+        with closing(sqlite3.connect(uri_of(path, "rw"), uri=True, isolation_level=None)) as second:
+            configure(second)
+            busy, length, moved = second.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    finally:
+        connection.execute("ROLLBACK")
+    return not busy and moved == length

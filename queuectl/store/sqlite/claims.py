@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.errors import EngineFenced, LeaseLost
@@ -13,7 +13,7 @@ from queuectl.store.sqlite import rows, sql
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from queuectl.job import Job
     from queuectl.output import OutputUpdate
@@ -22,20 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["End", "QueueTurn", "claim", "end_runs", "finish", "is_registered", "report", "rescue"]
 
+_AT_ONCE = 64
+"""Ends of runs in one statement: few enough texts of it, each of which SQLite parses once."""
+
 
 class QueueTurn:
     """Remembers which queue was served last, so that at equal priority each has its turn."""
 
     def __init__(self) -> None:
-        self._last = ""
-
-    def order(self, queues: Iterable[str]) -> list[str]:
-        """Put queues in the order of their turns: those behind the last one served, then round from the first."""
-        return sorted(queues, key=lambda queue: (queue <= self._last, queue))
-
-    def served(self, queue: str) -> None:
-        """Say that a job of this queue was given out last."""
-        self._last = queue
+        self.last = ""
 
 
 def claim(
@@ -48,44 +43,50 @@ def claim(
     now: int,
 ) -> list[Job | None]:
     """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
+    take = partial(_take, connection, engine_id=engine_id, queues=queues, turn=turn, now=now)
+    held = take(workers)
+    if len(held) < len(workers):
+        # There is no more, or something stands in the way: only then is it worth the time to look what that is.
+        held |= _held_already(connection, engine_id, workers, now)
+        held |= take([worker for worker in workers if worker not in held])
+    return [held.get(worker) for worker in workers]
+
+
+def _take(
+    connection: sqlite3.Connection,
+    workers: Sequence[int],
+    *,
+    engine_id: str,
+    queues: Sequence[str] | None,
+    turn: QueueTurn,
+    now: int,
+) -> dict[int, Job]:
+    if not workers:
+        return {}
+    wish = {"engine_id": engine_id, "now": now, "workers": json.dumps(workers), "last_queue": turn.last}
+    if queues is not None:
+        wish["queues"] = rows.to_json(queues)
+    taken = connection.execute(_TAKE_ANY if queues is None else _TAKE_SERVED, wish).fetchall()
+    jobs = [rows.job(row) for row in taken]
+    if jobs:
+        turn.last = max(jobs, key=lambda job: job.claim_token).queue
+    return {job.worker: job for job in jobs if job.worker is not None}
+
+
+_TAKE_ANY = sql.TAKE.format(queues=sql.ALL_QUEUES)
+_TAKE_SERVED = sql.TAKE.format(queues=sql.THESE_QUEUES)
+
+
+def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Sequence[int], now: int) -> dict[int, Job]:
+    """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
     wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
     is_registered, holds_some, some_are_due = connection.execute(sql.CLAIM_VIEW, wish).fetchone()
     if not is_registered:
         raise _fenced(engine_id)
-    # Jobs that these workers hold without knowing it, because the answer to an earlier claim was lost.
-    held = _by_worker(connection.execute(sql.HELD_BY_WORKERS, wish).fetchall()) if holds_some else {}
     if some_are_due:
         connection.execute(sql.PROMOTE_DUE, wish)
-    free = [worker for worker in workers if worker not in held]
-    seqs = _choose(connection, queues, len(free), turn)
-    if seqs:
-        [last_token] = connection.execute(sql.TAKE_TOKENS, (len(seqs),)).fetchone()
-        tokens = range(last_token - len(seqs) + 1, last_token + 1)
-        picks = json.dumps(list(zip(seqs, free, tokens, strict=False)))
-        taken = connection.execute(sql.TAKE, {"engine_id": engine_id, "now": now, "picks": picks})
-        held |= _by_worker(taken.fetchall())
-    return [held.get(worker) for worker in workers]
-
-
-def _by_worker(found: Iterable[rows.Row]) -> dict[int, Job]:
-    jobs = map(rows.job, found)
-    return {job.worker: job for job in jobs if job.worker is not None}
-
-
-def _choose(connection: sqlite3.Connection, queues: Sequence[str] | None, wanted: int, turn: QueueTurn) -> list[int]:
-    """Merge the heads of the open queues: by priority, at equal priority in turn. Gives up to `wanted` seqs."""
-    heads = connection.execute(sql.HEADS, (wanted,)).fetchall() if wanted else []
-    served = [head for head in heads if queues is None or head[0] in queues]
-    places = {queue: place for place, queue in enumerate(turn.order({queue for queue, *_ in served}))}
-    counts: Counter[tuple[str, int]] = Counter()
-    ranked: list[tuple[int, int, int, int, str]] = []
-    for queue, priority, _, seq in sorted(served, key=lambda head: (-head[1], head[2], head[3])):
-        counts[queue, priority] += 1
-        ranked.append((-priority, counts[queue, priority], places[queue], seq, queue))
-    ranked.sort()
-    if ranked := ranked[:wanted]:
-        turn.served(ranked[-1][-1])
-    return [seq for *_, seq, _ in ranked]
+    found = connection.execute(sql.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
+    return {job.worker: job for job in map(rows.job, found) if job.worker is not None}
 
 
 def report(
@@ -110,13 +111,12 @@ class End:
 
 def finish(connection: sqlite3.Connection, ends: Sequence[End]) -> list[LeaseLost | None]:
     """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
-    fenced = {engine for engine in {end.claim.engine_id for end in ends} if not is_registered(connection, engine)}
-    ended = end_runs(connection, [end for end in ends if end.claim.engine_id not in fenced])
-    return [_refusal(connection, end.claim, fenced) if end.claim not in ended else None for end in ends]
+    ended = end_runs(connection, ends)
+    return [None if end.claim in ended else _refusal(connection, end.claim) for end in ends]
 
 
-def _refusal(connection: sqlite3.Connection, claim: Claim, fenced: set[str]) -> LeaseLost | None:
-    if claim.engine_id in fenced:
+def _refusal(connection: sqlite3.Connection, claim: Claim) -> LeaseLost | None:
+    if not is_registered(connection, claim.engine_id):
         return _fenced(claim.engine_id)
     # It may have been stored before, and only the answer was lost.
     return None if connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() else _lost(claim)
@@ -126,20 +126,21 @@ def rescue(connection: sqlite3.Connection, engine_id: str, end: End) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if not is_registered(connection, engine_id):
         raise _fenced(engine_id)
-    if is_registered(connection, end.claim.engine_id) or not end_runs(connection, [end]):
+    if not end_runs(connection, [end], sql.BY_ANOTHER):
         raise _lost(end.claim)
 
 
-def end_runs(connection: sqlite3.Connection, ends: Sequence[End]) -> set[Claim]:
-    """Record runs and move their jobs on, where they are held under their claims; give those claims."""
-    if not ends:
-        return set()
-    parameters = (json.dumps([rows.end_of_run(end.claim, end.execution, end.transition, end.now) for end in ends]),)
-    connection.execute(sql.RECORD_RUNS, parameters)
+def end_runs(connection: sqlite3.Connection, ends: Sequence[End], condition: str = sql.BY_HOLDER) -> set[Claim]:
+    """End runs and move their jobs on, where they are held under their claims; give those claims."""
+    ended: set[Claim] = set()
+    for start in range(0, len(ends), _AT_ONCE):
+        some = ends[start : start + _AT_ONCE]
+        values = [value for end in some for value in rows.end_of_run(end.claim, end.execution, end.transition, end.now)]
+        ended |= {Claim(*row) for row in connection.execute(sql.finish(len(some), condition), values).fetchall()}
     for end in ends:
-        if end.execution.output and connection.execute(sql.HOLDS, rows.claim(end.claim)).fetchone():
+        if end.execution.output and end.claim in ended:
             _append(connection, end.claim.job_id, end.execution.output)
-    return {Claim(*row) for row in connection.execute(sql.FINISH, parameters).fetchall()}
+    return ended
 
 
 def is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:

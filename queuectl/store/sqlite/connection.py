@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-__all__ = ["Connection", "store_errors", "translate"]
+__all__ = ["WAL_LIMIT", "Connection", "configure", "store_errors", "translate", "uri_of"]
 
 T = TypeVar("T")
 
@@ -34,6 +34,11 @@ _DURABLE = ("PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON", "PRAGMA checkp
 # A checkpoint that runs while another connection commits can corrupt the file in SQLite 3.7.0 to 3.51.2, so none
 # happens by itself: see `checkpoint`.
 _NO_AUTOMATIC_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
+
+WAL_LIMIT = 16 << 20
+"""Bytes to which the file of the log is cut when it begins anew, and from which on it is due for a checkpoint."""
+
+_CUT_LOG = f"PRAGMA journal_size_limit = {WAL_LIMIT}"
 
 
 class Connection:
@@ -55,7 +60,7 @@ class Connection:
         """
         with store_errors(str(path)):
             proxy = await aiosqlite.connect(
-                _uri(path, "ro" if read_only else "rw"),
+                uri_of(path, "ro" if read_only else "rw"),
                 uri=True,
                 isolation_level=None,
                 timeout=busy_timeout.total_seconds(),
@@ -63,7 +68,7 @@ class Connection:
         connection = cls(proxy)
         try:
             with store_errors(str(path)):
-                await connection.run(_configure)
+                await connection.run(configure)
         except BaseException:
             await connection.close()
             raise
@@ -82,13 +87,15 @@ class Connection:
         await self._proxy.close()
 
 
-def _uri(path: Path, mode: str) -> str:
+def uri_of(path: Path, mode: str) -> str:
+    """Give what SQLite opens a file by, in mode ``ro`` or ``rw``."""
     # A name with a question mark or a per cent sign is a name all the same.
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _configure(connection: sqlite3.Connection) -> None:
-    for pragma in (*_DURABLE, _NO_AUTOMATIC_CHECKPOINT):
+def configure(connection: sqlite3.Connection) -> None:
+    """Set what holds for every connection."""
+    for pragma in (*_DURABLE, _NO_AUTOMATIC_CHECKPOINT, _CUT_LOG):
         connection.execute(pragma)
 
 

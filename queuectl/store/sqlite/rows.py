@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = dict[str, object]
 
+_MICROSECOND = timedelta(microseconds=1)
+_STATES = {state.value: state for state in JobState}
+_NO_CODES: frozenset[int] = frozenset()
+
 
 def milliseconds(duration: timedelta | None) -> int | None:
     """Give whole milliseconds, rounded."""
@@ -78,7 +82,7 @@ def job(row: Row) -> Job:
     """Read a row of JOB_COLUMNS."""
     return Job(
         id=row[0],
-        state=JobState(row[1]),
+        state=_STATES[row[1]],
         queue=row[2],
         priority=row[3],
         run_at=from_epoch_ms(row[4]),
@@ -103,11 +107,11 @@ def job(row: Row) -> Job:
         backoff_max=_duration(row[23]),
         backoff_jitter=row[24],
         retry_on=None if row[25] is None else frozenset(json.loads(row[25])),
-        no_retry_on=frozenset(json.loads(row[26])),
-        tags=tuple(json.loads(row[28])),
+        no_retry_on=_NO_CODES if row[26] == "[]" else frozenset(json.loads(row[26])),
+        tags=() if row[28] == "[]" else tuple(json.loads(row[28])),
         cwd=row[29],
         command=tuple(json.loads(row[30])) if row[27] else row[30],
-        env=json.loads(row[31]),
+        env={} if row[31] == "{}" else json.loads(row[31]),
         stdin=row[32],
     )
 
@@ -135,25 +139,28 @@ def claim(held: Claim) -> Parameters:
     return {"id": held.job_id, "engine_id": held.engine_id, "token": held.token}
 
 
-def end_of_run(held: Claim, execution: Execution, transition: Transition, now: int) -> Parameters:
-    """Give one end of a run, for RECORD_RUNS and FINISH."""
+def end_of_run(held: Claim, execution: Execution, transition: Transition, now: int) -> Row:
+    """Give one end of a run, as END_COLUMNS."""
     outcome = execution.outcome
     duration = execution.duration
-    return claim(held) | {
-        "outcome": outcome.name,
-        "exit_code": outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
-        "signal": outcome.signal if isinstance(outcome, Signalled) else None,
-        "by_itself": isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
-        "duration_us": None if duration is None else round(duration / timedelta(microseconds=1)),
-        "state": transition.state,
-        "ready": int(transition.state is JobState.PENDING),
-        "attempts": transition.attempts,
-        "crashes": transition.crashes,
-        "run_at": to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,
-        "finished_at": now if transition.state in FINAL_STATES else None,
-        "error": None if isinstance(transition, Complete) else transition.error,
-        "now": now,
-    }
+    return (
+        held.job_id,
+        held.engine_id,
+        held.token,
+        transition.state,
+        transition.state is JobState.PENDING,
+        transition.attempts,
+        transition.crashes,
+        to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,
+        now if transition.state in FINAL_STATES else None,
+        None if isinstance(transition, Complete) else transition.error,
+        isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
+        outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
+        outcome.name,
+        outcome.signal if isinstance(outcome, Signalled) else None,
+        None if duration is None else round(duration / _MICROSECOND),
+        now,
+    )
 
 
 def new_engine(engine: NewEngine, now: int) -> Row:

@@ -29,7 +29,7 @@ __all__ = ["SCHEMA_VERSION", "check_owner", "check_place", "check_version", "cre
 APPLICATION_ID = 0x51756374
 """``Quct`` in the file's header: what tells a queuectl store from other SQLite files."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The number of the last migration."""
 
 _PAUSE = 0.005

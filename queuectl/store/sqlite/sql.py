@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _JOB_COLUMNS = """
     id, state, queue, priority, run_at, attempts, runs, crashes, created_at, updated_at, started_at, finished_at,
     engine_id, worker, claim_token, pid, pid_start, exit_code, error, timeout, max_retries, backoff, backoff_base,
@@ -55,7 +57,7 @@ SELECT seq, jobs.id, state FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wa
 RETRY = """
 UPDATE jobs SET
     state = 'pending', ready = 1, attempts = 0, crashes = 0, run_at = :now, updated_at = :now, finished_at = NULL,
-    exit_code = NULL, error = NULL
+    exit_code = NULL, error = NULL, outcome = NULL, signal = NULL, ended_at = NULL, duration_us = NULL
 WHERE seq IN (SELECT value FROM json_each(:seqs))
 """
 
@@ -66,12 +68,19 @@ DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE {where} ORDER BY finis
 
 # ── Runs and output ──────────────────────────────────────────────────────────
 
-RUNS_OF = """
+_CUT_SHORT = "('interrupted', 'engine_died', 'cancelled')"
+"""The outcomes of runs that did not end by themselves."""
+
+_LAST_EXIT_CODE = "iif(outcome IN ('exited', 'spawn_failed'), exit_code, NULL)"
+
+RUNS_OF = f"""
 SELECT :id, run, attempt, engine_id, worker, outcome, exit_code, signal, error, started_at, finished_at, duration_us
 FROM runs WHERE job_seq = (SELECT seq FROM jobs WHERE id = :id)
 UNION ALL
-SELECT id, runs, attempts + 1, engine_id, worker, NULL, NULL, NULL, NULL, started_at, NULL, NULL
-FROM jobs WHERE id = :id AND state = 'processing'
+SELECT
+    id, runs, attempts + (outcome IS NULL OR outcome IN {_CUT_SHORT}), engine_id, worker, outcome, {_LAST_EXIT_CODE},
+    signal, iif(outcome IS NULL, NULL, error), started_at, ended_at, duration_us
+FROM jobs WHERE id = :id AND (state = 'processing' OR outcome IS NOT NULL)
 ORDER BY run
 """
 """Rows: as `rows.run` reads them, the one under way last."""
@@ -113,37 +122,53 @@ UPDATE jobs SET ready = 1 WHERE seq IN (
 """
 """Parameters: now. The bound keeps the transaction short where a flood becomes due at once; the next claim goes on."""
 
-HEADS = """
-WITH RECURSIVE open (queue) AS (
+ALL_QUEUES = """
     SELECT min(queue) FROM jobs WHERE ready = 1
     UNION ALL
     SELECT (SELECT min(queue) FROM jobs WHERE ready = 1 AND queue > open.queue) FROM open WHERE open.queue IS NOT NULL
-)
-SELECT jobs.queue, jobs.priority, jobs.run_at, jobs.seq
-FROM open CROSS JOIN jobs ON jobs.seq IN (
-    SELECT head.seq FROM jobs AS head
-    WHERE head.ready = 1 AND head.queue = open.queue ORDER BY head.priority DESC, head.run_at, head.seq LIMIT ?
-)
 """
-"""Parameters: how many of each queue. Rows: queue, priority, run_at, seq of the first jobs of each queue that has
-something ready, in no order. One look at the index a queue, however many jobs it has."""
+"""For TAKE: the queues that have something ready, with one look at the index for each."""
 
-TAKE_TOKENS = "UPDATE claim_tokens SET last = last + ? RETURNING last"
-"""Parameters: how many. Rows: the last of them."""
+THESE_QUEUES = "SELECT DISTINCT value FROM json_each(:queues)"
+"""For TAKE: the queues that an engine serves."""
 
 TAKE = f"""
-UPDATE jobs SET
-    state = 'processing', ready = 0, engine_id = :engine_id, claim_token = pick.token, worker = pick.worker,
-    runs = runs + 1, started_at = :now, updated_at = :now, pid = NULL, pid_start = NULL
-FROM (
+WITH RECURSIVE open (queue) AS ({{queues}}), head AS (
     SELECT
-        json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS worker, json_extract(value, '$[2]') AS token
-    FROM json_each(:picks)
-) AS pick
+        jobs.queue, priority, seq,
+        row_number() OVER (PARTITION BY jobs.queue, priority ORDER BY run_at, seq) AS round
+    FROM open CROSS JOIN jobs ON jobs.seq IN (
+        SELECT first.seq FROM jobs AS first
+        WHERE first.ready = 1 AND first.queue = open.queue
+        ORDER BY first.priority DESC, first.run_at, first.seq LIMIT json_array_length(:workers)
+    )
+), pick AS (
+    SELECT seq, row_number() OVER (ORDER BY priority DESC, round, queue <= :last_queue, queue) AS place
+    FROM head ORDER BY place LIMIT json_array_length(:workers)
+)
+UPDATE jobs SET
+    state = 'processing', ready = 0, engine_id = :engine_id,
+    claim_token = (SELECT last FROM claim_tokens) + pick.place,
+    worker = json_extract(:workers, '$[' || (pick.place - 1) || ']'),
+    runs = runs + 1, started_at = :now, updated_at = :now, pid = NULL, pid_start = NULL,
+    outcome = NULL, signal = NULL, ended_at = NULL, duration_us = NULL
+FROM pick
 WHERE jobs.seq = pick.seq
+    AND EXISTS (SELECT 1 FROM engines WHERE id = :engine_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs
+        WHERE state = 'processing' AND engine_id = :engine_id AND worker IN (SELECT value FROM json_each(:workers))
+    )
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE ready = 0 AND state IN ('pending', 'failed') AND run_at <= :now)
 RETURNING {JOB_COLUMNS}
 """
-"""Parameters: engine_id, now, picks (a JSON array of [seq, worker, token]). Rows: the jobs, in no order."""
+"""Takes the first jobs of the open queues: by priority, at equal priority a job of each queue in turn, beginning behind
+the last one served. It takes none where the engine is not registered, where one of its workers holds a job already,
+and where something due is not yet ready: CLAIM_VIEW tells.
+
+Parameters: engine_id, now, workers (a JSON array), last_queue, and queues (a JSON array) for THESE_QUEUES. Rows: the
+jobs, in no order; the higher the token, the later was its turn.
+"""
 
 CLAIM_VIEW = """
 SELECT
@@ -163,59 +188,52 @@ WHERE state = 'processing' AND engine_id = :engine_id AND worker IN (SELECT valu
 
 HELD_BY = f"SELECT {JOB_COLUMNS} FROM jobs WHERE state = 'processing' AND engine_id = ?"
 
-HOLDS = """
-SELECT 1 FROM jobs WHERE id = :id AND state = 'processing' AND engine_id = :engine_id AND claim_token = :token
-"""
-
 REPORT = """
 UPDATE jobs SET pid = :pid, pid_start = :pid_start, updated_at = :now
 WHERE id = :id AND state = 'processing' AND engine_id = :engine_id AND claim_token = :token
     AND EXISTS (SELECT 1 FROM engines WHERE id = :engine_id)
 """
 
-# The ends of runs come as a JSON array of objects, so that two statements do for a whole group: each statement more
-# costs the event loop's thread and this one a quarrel about the interpreter.
-_HELD = """
-    jobs.id = json_extract(ended.value, '$.id') AND jobs.state = 'processing'
-    AND jobs.engine_id = json_extract(ended.value, '$.engine_id')
-    AND jobs.claim_token = json_extract(ended.value, '$.token')
-"""
+BY_HOLDER = "EXISTS (SELECT 1 FROM engines WHERE id = ended.engine_id)"
+"""For `finish`: a run is ended by the engine that holds the job."""
 
-RECORD_RUNS = f"""
-INSERT INTO runs (
-    job_seq, run, attempt, engine_id, claim_token, worker, outcome, exit_code, signal, error, started_at, finished_at,
-    duration_us
-)
-SELECT
-    jobs.seq, jobs.runs, jobs.attempts + 1, jobs.engine_id, jobs.claim_token, jobs.worker,
-    json_extract(ended.value, '$.outcome'), json_extract(ended.value, '$.exit_code'),
-    json_extract(ended.value, '$.signal'), json_extract(ended.value, '$.error'), jobs.started_at,
-    json_extract(ended.value, '$.now'), json_extract(ended.value, '$.duration_us')
-FROM json_each(?) AS ended CROSS JOIN jobs ON {_HELD}
-"""
-"""Parameters: ends, as `rows.end_of_run` gives them. Those that are not held under their claim are passed over."""
+BY_ANOTHER = "NOT EXISTS (SELECT 1 FROM engines WHERE id = ended.engine_id)"
+"""For `finish`: a run is ended in place of an engine that is gone."""
 
-FINISH = f"""
+END_COLUMNS = (
+    "id", "engine_id", "token", "state", "ready", "attempts", "crashes", "run_at", "finished_at", "error", "by_itself",
+    "exit_code", "outcome", "signal", "duration_us", "ended_at",
+)  # fmt: skip
+
+
+@lru_cache
+def finish(ends: int, condition: str) -> str:
+    """Give the statement that ends so many runs, under BY_HOLDER or BY_ANOTHER.
+
+    Parameters: END_COLUMNS, once for each. Rows: id, engine_id, claim_token of those that were held under their claims.
+    """
+    # A row of VALUES for each, because JSON would be written and read again for twice the cost.
+    one = f"({', '.join('?' * len(END_COLUMNS))})"
+    return f"""
+WITH ended ({", ".join(END_COLUMNS)}) AS (VALUES {", ".join([one] * ends)})
 UPDATE jobs SET
-    state = json_extract(ended.value, '$.state'),
-    ready = json_extract(ended.value, '$.ready'),
-    attempts = json_extract(ended.value, '$.attempts'),
-    crashes = json_extract(ended.value, '$.crashes'),
-    run_at = coalesce(json_extract(ended.value, '$.run_at'), jobs.run_at),
-    finished_at = json_extract(ended.value, '$.finished_at'),
-    updated_at = json_extract(ended.value, '$.now'),
-    error = json_extract(ended.value, '$.error'),
-    exit_code = iif(json_extract(ended.value, '$.by_itself'), json_extract(ended.value, '$.exit_code'), jobs.exit_code),
-    pid = NULL,
-    pid_start = NULL
-FROM json_each(?) AS ended
-WHERE {_HELD}
+    state = ended.state, ready = ended.ready, attempts = ended.attempts, crashes = ended.crashes,
+    run_at = coalesce(ended.run_at, jobs.run_at), finished_at = ended.finished_at, updated_at = ended.ended_at,
+    error = ended.error, exit_code = iif(ended.by_itself, ended.exit_code, jobs.exit_code),
+    pid = NULL, pid_start = NULL,
+    outcome = ended.outcome, signal = ended.signal, duration_us = ended.duration_us, ended_at = ended.ended_at
+FROM ended
+WHERE jobs.id = ended.id AND jobs.state = 'processing' AND jobs.engine_id = ended.engine_id
+    AND jobs.claim_token = ended.token AND {condition}
 RETURNING jobs.id, jobs.engine_id, jobs.claim_token
 """
-"""Parameters: as RECORD_RUNS. Rows: the claims that were held and are over now."""
+
 
 IS_RECORDED = """
-SELECT 1 FROM runs JOIN jobs ON runs.job_seq = jobs.seq
+SELECT 1 FROM jobs
+WHERE id = :id AND engine_id = :engine_id AND claim_token = :token AND outcome <> 'engine_died'
+UNION ALL
+SELECT 1 FROM jobs JOIN runs ON runs.job_seq = jobs.seq
 WHERE jobs.id = :id AND runs.engine_id = :engine_id AND runs.claim_token = :token AND runs.outcome <> 'engine_died'
 """
 """Whether the holder of a claim has ended its run already: then the answer got lost, not the lease."""
@@ -273,10 +291,14 @@ COUNT_ACTIVE = "SELECT coalesce(sum(jobs), 0) FROM counts WHERE state IN ('proce
 
 COUNTS = "SELECT queue, state, jobs FROM counts WHERE jobs > 0 ORDER BY queue"
 
-RUN_FIGURES = """
-WITH ended AS (
+RUN_FIGURES = f"""
+WITH ran AS (
+    SELECT outcome, exit_code, duration_us FROM runs
+    UNION ALL
+    SELECT outcome, {_LAST_EXIT_CODE}, duration_us FROM jobs WHERE outcome IS NOT NULL
+), ended AS (
     SELECT duration_us, outcome NOT IN ('exited', 'interrupted', 'engine_died', 'cancelled') OR exit_code <> 0 AS failed
-    FROM runs
+    FROM ran
 ), ranked AS (
     SELECT duration_us, row_number() OVER (ORDER BY duration_us) AS place, count(*) OVER () AS total
     FROM ended WHERE duration_us IS NOT NULL

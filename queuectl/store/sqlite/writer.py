@@ -23,7 +23,7 @@ from queuectl.errors import (
 )
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
-from queuectl.store.sqlite.checkpoint import WAL_LIMIT, checkpoint, wal_size
+from queuectl.store.sqlite.checkpoint import checkpoint, is_due
 from queuectl.store.sqlite.connection import translate
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._pause = 0.0
-        self._checkpoint_at = WAL_LIMIT
+        self._commits = 0
 
     async def open(self) -> None:
         """Connect, and begin to serve."""
@@ -232,14 +232,12 @@ class Writer:
             self._connection = fresh
 
     async def _checkpoint_when_due(self) -> None:
-        size = wal_size(self._path)
-        if size < self._checkpoint_at:
-            return
-        done = False
-        # Nothing is lost if it fails: the log stays as it is, and the next one that is due tries again.
-        with suppress(sqlite3.Error, OSError):
-            done = await self._connection.run(partial(checkpoint, path=self._path))
-        self._checkpoint_at = WAL_LIMIT if done else size + WAL_LIMIT
+        self._commits += 1
+        if is_due(self._path, self._commits):
+            self._commits = 0
+            # Nothing is lost if it fails: the log stays as it is, and the next one that is due tries again.
+            with suppress(sqlite3.Error):
+                await self._connection.run(partial(checkpoint, path=self._path))
 
 
 def _rank(request: _Request) -> Rank:
