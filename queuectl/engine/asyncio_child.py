@@ -68,7 +68,7 @@ class AsyncioChild(Child, asyncio.SubprocessProtocol):
         """Take the process over."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
         if self._is_unwanted:
-            kill_and_reap(transport.get_extra_info("subprocess"))
+            kill_and_reap(self._transport.get_pid())
             self._transport.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:

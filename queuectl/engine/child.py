@@ -7,7 +7,6 @@ import asyncio
 import fcntl
 import os
 import signal
-import subprocess
 import termios
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -87,9 +86,9 @@ class Child(ABC):
             self._streams[number].feed(os.read(pipe, waiting[0]))
 
 
-def kill_and_reap(process: subprocess.Popen[bytes]) -> None:
+def kill_and_reap(pid: int) -> None:
     """Be rid of a process that was started in a session of its own, and then could not be watched."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1)
+        os.killpg(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)

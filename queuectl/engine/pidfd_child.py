@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuectl.engine.child import Child, kill_and_reap
+from queuectl.engine.posix_spawn import has_posix_spawn, spawn
 
 if TYPE_CHECKING:
     from typing import IO
@@ -60,51 +61,54 @@ class PidfdChild(Child):
         """Keep at most `max_output` bytes of each stream."""
         super().__init__(max_output)
         self._loop = asyncio.get_running_loop()
-        self._process: subprocess.Popen[bytes]
+        self._pid: int
         self._pidfd: int
+        self._returncode: int
         self._pipes: dict[int, int] = {}
         self._timer: asyncio.TimerHandle
 
     async def start(self, spec: CommandSpec, stdin: IO[bytes]) -> None:
         """Start the process, without ever yielding to the event loop."""
-        with ExitStack() as undo:
-            undo.callback(self._close_pipes)
-            self._process = self._spawn(spec, stdin)
-            undo.callback(kill_and_reap, self._process)
-            self._pidfd = os.pidfd_open(self._process.pid)
-            undo.callback(os.close, self._pidfd)
-            self._loop.add_reader(self._pidfd, self._note_exit)
-            undo.pop_all()
+        try:
+            self._pid = self._spawn(spec, stdin.fileno())
+            self._watch()
+        except BaseException:
+            self._close_pipes()
+            raise
         self._timer = self._loop.call_later(_QUICK, self._read_along)
 
-    def _spawn(self, spec: CommandSpec, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
-        with ExitStack() as write_ends:
-            stdout, stderr = (self._open_pipe(number, write_ends) for number in self._streams)
-            return subprocess.Popen(
-                spec.argv,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=spec.cwd,
-                env=spec.env,
-                close_fds=False,
-                start_new_session=True,
-            )
+    def _spawn(self, spec: CommandSpec, stdin: int) -> int:
+        write_ends: list[int] = []
+        try:
+            for number in self._streams:
+                self._pipes[number], write_end = os.pipe()
+                write_ends.append(write_end)
+            return (spawn if has_posix_spawn() else _spawn_by_subprocess)(spec, stdin, *write_ends)
+        finally:
+            for write_end in write_ends:
+                os.close(write_end)
 
-    def _open_pipe(self, number: int, write_ends: ExitStack) -> int:
-        self._pipes[number], write_end = os.pipe()
-        write_ends.callback(os.close, write_end)
-        return write_end
+    def _watch(self) -> None:
+        try:
+            self._pidfd = os.pidfd_open(self._pid)
+            try:
+                self._loop.add_reader(self._pidfd, self._note_exit)
+            except BaseException:
+                os.close(self._pidfd)
+                raise
+        except BaseException:
+            kill_and_reap(self._pid)
+            raise
 
     @property
     def pid(self) -> int:
         """The id of the process, and of its process group and session."""
-        return self._process.pid
+        return self._pid
 
     async def exited(self) -> int:
         """Wait for the process's end and give its exit code, or the negated number of the signal that ended it."""
         await self._exited.wait()
-        return self._process.returncode
+        return self._returncode
 
     async def close(self) -> None:
         """Read what is in the pipes at this moment, and let go of them."""
@@ -116,8 +120,7 @@ class PidfdChild(Child):
     def _note_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        # Popen's own wait takes an exit code that was taken away for 0.
-        self._process.returncode = _reap(self.pid)
+        self._returncode = _reap(self._pid)
         self._exited.set()
 
     def _read_along(self) -> None:
@@ -143,6 +146,22 @@ class PidfdChild(Child):
         pipe = self._pipes.pop(number)
         self._loop.remove_reader(pipe)
         os.close(pipe)
+
+
+def _spawn_by_subprocess(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
+    process = subprocess.Popen(
+        spec.argv,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=spec.cwd,
+        env=spec.env,
+        close_fds=False,
+        start_new_session=True,
+    )
+    # It is reaped here: Popen would do so at some moment of its own, and take an exit code that is gone for 0.
+    process.returncode = 0
+    return process.pid
 
 
 def _reap(pid: int) -> int:

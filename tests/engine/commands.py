@@ -16,6 +16,7 @@ import pytest_asyncio
 from queuectl.engine.command import RunningCommand, _null_device, start
 from queuectl.engine.command_spec import CommandSpec
 from queuectl.engine.pidfd_child import has_pidfds
+from queuectl.engine.posix_spawn import has_posix_spawn
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
 
@@ -54,13 +55,17 @@ JOB = Job(
 """A job that worker 2 has just claimed."""
 
 
-@pytest.fixture(params=["pidfd", "asyncio"])
+@pytest.fixture(params=["pidfd", "subprocess", "asyncio"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have commands started by the one or the other kind of child."""
-    if request.param == "pidfd" and not has_pidfds():
+    """Have commands started by each kind of child, and that of pidfds by each of its ways."""
+    kind = str(request.param)
+    if kind != "asyncio" and not has_pidfds():
         pytest.skip("has no pidfds")
-    monkeypatch.setattr("queuectl.engine.command.has_pidfds", lambda: request.param == "pidfd")
-    return str(request.param)
+    if kind == "pidfd" and not has_posix_spawn():
+        pytest.skip("has no posix_spawn that knows a directory")
+    monkeypatch.setattr("queuectl.engine.command.has_pidfds", lambda: kind != "asyncio")
+    monkeypatch.setattr("queuectl.engine.pidfd_child.has_posix_spawn", lambda: kind == "pidfd")
+    return kind
 
 
 @pytest_asyncio.fixture
