@@ -65,6 +65,7 @@ class PidfdChild(Child):
         self._pidfd: int
         self._returncode: int
         self._pipes: dict[int, int] = {}
+        self._reads_along = False
         self._timer: asyncio.TimerHandle
 
     async def start(self, spec: CommandSpec, stdin: IO[bytes]) -> None:
@@ -124,6 +125,7 @@ class PidfdChild(Child):
         self._exited.set()
 
     def _read_along(self) -> None:
+        self._reads_along = True
         try:
             for number, pipe in self._pipes.items():
                 self._loop.add_reader(pipe, self._read, number)
@@ -144,7 +146,8 @@ class PidfdChild(Child):
 
     def _close_pipe(self, number: int) -> None:
         pipe = self._pipes.pop(number)
-        self._loop.remove_reader(pipe)
+        if self._reads_along:
+            self._loop.remove_reader(pipe)
         os.close(pipe)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from queuectl.store.base import Execution
     from queuectl.transition import Transition
 
-__all__ = ["End", "QueueTurn", "claim", "end_runs", "finish", "is_registered", "report", "rescue"]
+__all__ = ["End", "QueueTurn", "claim", "end_runs", "exchange", "finish", "is_registered", "report", "rescue"]
 
 _AT_ONCE = 64
 """Ends of runs in one statement: few enough texts of it, each of which SQLite parses once."""
@@ -113,6 +113,22 @@ def finish(connection: sqlite3.Connection, ends: Sequence[End]) -> list[LeaseLos
     """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
     ended = end_runs(connection, ends)
     return [None if end.claim in ended else _refusal(connection, end.claim) for end in ends]
+
+
+def exchange(
+    connection: sqlite3.Connection,
+    ended: Sequence[tuple[End, int]],
+    *,
+    engine_id: str,
+    queues: Sequence[str] | None,
+    turn: QueueTurn,
+    now: int,
+) -> list[tuple[LeaseLost | None, Job | None]]:
+    """End the runs of an engine's workers, and give each its next job; see `WorkerStore.exchange`."""
+    refusals = finish(connection, [end for end, _ in ended])
+    workers = [worker for _, worker in ended]
+    jobs = claim(connection, workers, engine_id=engine_id, queues=queues, turn=turn, now=now)
+    return list(zip(refusals, jobs, strict=True))
 
 
 def _refusal(connection: sqlite3.Connection, claim: Claim) -> LeaseLost | None:

@@ -7,7 +7,6 @@ store is opened, in `opening`.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from queuectl.errors import LeaseLost
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
@@ -107,7 +105,9 @@ class SqliteStore:
 
     async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
         """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
-        return await self._post_claim(engine_id, worker, queues)
+        served = None if queues is None else tuple(queues)
+        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
+        return await self._writing.post(("claim", engine_id, served), work, worker, rank=Rank.CLAIM)
 
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
@@ -116,31 +116,22 @@ class SqliteStore:
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
-        if refusal := await self._post_finish(claim, execution, transition):
+        end = End(claim, execution, transition, self._now_ms())
+        if refusal := await self._writing.post("finish", claims.finish, end, rank=Rank.FINISH):
             raise refusal
 
     async def exchange(
         self, held: Claim, execution: Execution, transition: Transition, worker: int, queues: Sequence[str] | None
     ) -> Job | None:
         """See `WorkerStore.exchange`."""
-        finished = self._post_finish(held, execution, transition)
-        claimed = self._post_claim(held.engine_id, worker, queues)
-        # Both are there at the same time, and the second must not be left behind unheard when the first is refused.
-        await asyncio.gather(finished, claimed, return_exceptions=True)
-        if refusal := finished.result():
-            raise refusal
-        return claimed.result()
-
-    def _post_finish(
-        self, claim: Claim, execution: Execution, transition: Transition
-    ) -> asyncio.Future[LeaseLost | None]:
-        end = End(claim, execution, transition, self._now_ms())
-        return self._writing.post("finish", claims.finish, end, rank=Rank.FINISH)
-
-    def _post_claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> asyncio.Future[Job | None]:
         served = None if queues is None else tuple(queues)
-        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
-        return self._writing.post((engine_id, served), work, worker, rank=Rank.CLAIM)
+        now = self._now_ms()
+        work = partial(claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn, now=now)
+        ended = (End(held, execution, transition, now), worker)
+        refusal, job = await self._writing.post(("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH)
+        if refusal:
+            raise refusal
+        return job
 
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""
