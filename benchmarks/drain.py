@@ -1,113 +1,86 @@
 """How fast a full queue is drained: jobs a second of `true`, beside `xargs -P` on the same commands.
 
-    python -m benchmarks.drain [--jobs 5000] [--workers 4 16] [--pairs 5] [--json FILE]
+    python -m benchmarks.drain [--jobs 20000] [--workers 4 16] [--pairs 3]
 
 One measurement drains a fresh store that already holds the jobs, with `queuectl run --until-idle` as a whole process
 (its start and its end count), output captured and every result durable; then `xargs -P W -n 1 sh -c` runs the same
-commands, keeping nothing. The two take turns, and the figure is the median of the ratios of neighbours, with the
-smallest and the largest beside it: these stay comparable where the machine's speed does not.
+commands, keeping nothing. The two take turns, and the figure is the median of the ratios of neighbours: it stays
+comparable where the machine's speed does not.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import stores
+from benchmarks.benchmark import Benchmark, NothingMeasured, say
+from benchmarks.figures import Figure, Row, at_least
+from benchmarks.processes import queuectl, timed, xargs
+from queuectl import JobState, NewJob
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["BENCHMARK", "COMMAND", "drain"]
 
 COMMAND = "true"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What came out for one number of workers."""
-
-    workers: int
-    jobs: int
-    pairs: int
-    queuectl_jobs_per_second: float
-    """The median."""
-    xargs_jobs_per_second: float
-    """The median."""
-    ratio: float
-    """queuectl's speed as a share of xargs's: the median over the pairs."""
-    ratio_low: float
-    ratio_high: float
+GOAL = at_least(0.9)
+WARM_UP = 200
+"""Jobs of a first measurement, which does not count."""
 
 
 def drain(folder: Path, jobs: int, workers: int) -> float:
-    """Drain a fresh store with so many jobs, and give the seconds that took."""
+    """Drain a fresh store with so many jobs, and give the seconds that took.
+
+    Raises:
+        NothingMeasured: not all of them completed.
+    """
     store = folder / "drain.db"
-    for file in folder.glob("drain.db*"):
-        file.unlink()
-    queuectl = [sys.executable, "-m", "queuectl", "--db", str(store)]
-    batch = f"{COMMAND}\n" * jobs
-    subprocess.run([*queuectl, "enqueue", "-q", "-"], input=batch.encode(), stdout=subprocess.DEVNULL, check=True)
-    began = time.monotonic()
-    subprocess.run([*queuectl, "run", "-q", "--until-idle", "--workers", str(workers)], check=True)
-    seconds = time.monotonic() - began
-    status = subprocess.run([*queuectl, "status", "--json"], stdout=subprocess.PIPE, check=True)
-    completed = json.loads(status.stdout)["jobs"]["completed"]
+    stores.remove(store)
+    stores.fill(store, NewJob(COMMAND), jobs)
+    seconds = timed(queuectl(store, "run", "-q", "--until-idle", "--workers", str(workers)))
+    completed = stores.count(store, JobState.COMPLETED)
     if completed != jobs:
-        raise SystemExit(f"{completed} of {jobs} jobs completed: nothing was measured")
+        raise NothingMeasured(f"{completed} of {jobs} jobs completed")
     return seconds
 
 
-def xargs(jobs: int, workers: int) -> float:
-    """Run the same commands with xargs, and give the seconds that took."""
-    began = time.monotonic()
-    command = ["xargs", "-P", str(workers), "-n", "1", "-d", "\n", "sh", "-c"]
-    subprocess.run(command, input=f"{COMMAND}\n".encode() * jobs, check=True)
-    return time.monotonic() - began
+def measure(options: Namespace) -> Iterator[Row]:
+    """Give a row for each number of workers."""
+    with stores.folder("drain") as folder:
+        for workers in options.workers:
+            yield _pairs(folder, options.jobs, workers, options.pairs)
 
 
-def measure(workers: int, jobs: int, pairs: int) -> Row:
-    """Take pairs of measurements in turn, after one that does not count."""
-    with tempfile.TemporaryDirectory(prefix="queuectl-drain-") as name:
-        folder = Path(name)
-        drain(folder, min(jobs, 200), workers)
-        times = [(drain(folder, jobs, workers), xargs(jobs, workers)) for _ in range(pairs)]
-    ratios = [theirs / ours for ours, theirs in times]
+def _pairs(folder: Path, jobs: int, workers: int, pairs: int) -> Row:
+    say(f"drain: {pairs} pairs of {jobs} jobs, {workers} at once")
+    drain(folder, min(jobs, WARM_UP), workers)
+    times = [(drain(folder, jobs, workers), xargs(COMMAND, jobs, workers)) for _ in range(pairs)]
+    ours, theirs = (jobs / statistics.median(column) for column in zip(*times, strict=True))
     return Row(
-        workers=workers,
-        jobs=jobs,
-        pairs=pairs,
-        queuectl_jobs_per_second=jobs / statistics.median(ours for ours, _ in times),
-        xargs_jobs_per_second=jobs / statistics.median(theirs for _, theirs in times),
-        ratio=statistics.median(ratios),
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
+        benchmark="drain",
+        ran=f"{jobs:,} jobs `{COMMAND}`, W={workers}, beside `xargs -P {workers}`",
+        figure=Figure.median([theirs / ours for ours, theirs in times]),
+        unit="of xargs",
+        goal=GOAL,
+        note=f"{ours:,.0f} jobs/s, xargs {theirs:,.0f}",
+        case={"workers": workers},
     )
 
 
-def main() -> None:
-    """Measure, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=5_000)
-    parser.add_argument("--workers", type=int, nargs="+", default=[4, 16])
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
-    options = parser.parse_args()
-    print(f"{options.jobs} jobs `{COMMAND}`, {options.pairs} pairs in turn\n")
-    print("| workers | queuectl, jobs/s | xargs -P, jobs/s | share of xargs, median | lowest to highest |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
-    rows = []
-    for workers in options.workers:
-        row = measure(workers, options.jobs, options.pairs)
-        rows.append(row)
-        print(
-            f"| {workers} | {row.queuectl_jobs_per_second:.0f} | {row.xargs_jobs_per_second:.0f} "
-            f"| {row.ratio:.2f} | {row.ratio_low:.2f} to {row.ratio_high:.2f} |",
-            flush=True,
-        )
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this script."""
+    parser.add_argument("--jobs", type=int, default=20_000, help="jobs in a queue (default: %(default)s)")
+    parser.add_argument("--workers", type=int, nargs="+", default=[4, 16], help="jobs at once (default: 4 16)")
+    parser.add_argument("--pairs", type=int, default=3, help="measurements of each of the two (default: %(default)s)")
 
+
+BENCHMARK = Benchmark(
+    "drain", __doc__, add_options, measure, quick=("--jobs", "2000", "--workers", "4", "16", "--pairs", "3")
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()
