@@ -42,9 +42,9 @@ _MODULES = (drain, backlog, claims, ingest, pickup, startup, reads, memory, many
 ALL: Mapping[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     """Run what is asked for; gives 1 if something could not be measured, whatever the figures are."""
-    options = _options()
+    options = _options(words)
     print("; ".join(f"{name} {value}" for name, value in machine().items()), end="\n\n")
     print(HEADER, flush=True)
     rows: list[Row] = []
@@ -79,7 +79,7 @@ def _words(benchmark: Benchmark, options: Namespace) -> list[str]:
     return words
 
 
-def _options() -> Namespace:
+def _options(words: Sequence[str]) -> Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,8 +87,8 @@ def _options() -> Namespace:
     parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL), metavar="NAME", help=", ".join(ALL))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to this file")
     parser.add_argument("--svg", type=plot.svg_file, metavar="FILE", help="draw the drain, and the soak beside it")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -29,7 +29,7 @@ __all__ = ["BENCHMARK", "COMMAND", "drain"]
 COMMAND = "true"
 GOAL = at_least(0.9)
 WARM_UP = 200
-"""Jobs of a first measurement, which does not count."""
+"""Jobs of a first measurement, which does not count; so few that they are not worth one of their own."""
 
 
 def drain(folder: Path, jobs: int, workers: int) -> float:
@@ -57,7 +57,8 @@ def measure(options: Namespace) -> Iterator[Row]:
 
 def _pairs(folder: Path, jobs: int, workers: int, pairs: int) -> Row:
     say(f"drain: {pairs} pairs of {jobs} jobs, {workers} at once")
-    drain(folder, min(jobs, WARM_UP), workers)
+    if jobs > WARM_UP:
+        drain(folder, WARM_UP, workers)
     times = [(drain(folder, jobs, workers), xargs(COMMAND, jobs, workers)) for _ in range(pairs)]
     ours, theirs = (jobs / statistics.median(column) for column in zip(*times, strict=True))
     return Row(

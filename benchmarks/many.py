@@ -48,7 +48,7 @@ def measure(options: Namespace) -> Iterator[Row]:
             say(f"many: {jobs} jobs at once, round {number + 1} of {options.rounds}")
             samples = _drain(store, jobs, options.sleep)
             together.append(max_at_once(asyncio.run(_runs(store))))
-            late += [seconds for _, seconds in lateness(samples, INTERVAL)]
+            late += [seconds for _, seconds in _lateness(samples)]
             memory.append(max(sample.memory for sample in samples))
     yield Row(
         benchmark="many",
@@ -79,6 +79,13 @@ def _drain(store: Path, jobs: int, sleep: float) -> list[Sample]:
     if completed != jobs:
         raise NothingMeasured(f"{completed} of {jobs} jobs completed")
     return samples
+
+
+def _lateness(samples: list[Sample]) -> list[tuple[float, float]]:
+    late = lateness(samples, INTERVAL)
+    if not late:
+        raise NothingMeasured("the engine was over before its heartbeat was seen")
+    return late
 
 
 async def _runs(store: Path) -> list[Run]:

@@ -155,7 +155,8 @@ def measure(options: Namespace) -> Iterator[Row]:
     systems = [QUEUECTL, *found_peers()]
     for workers in options.workers:
         say(f"peers: {options.rounds} rounds of {options.jobs} jobs, {workers} at once")
-        _round(systems, min(options.jobs, WARM_UP), workers)
+        if options.jobs > WARM_UP:
+            _round(systems, WARM_UP, workers)
         rounds = [_round(systems, options.jobs, workers) for _ in range(options.rounds)]
         for system in systems:
             yield Row(

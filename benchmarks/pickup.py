@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["BENCHMARK"]
 
 WORKERS = "4"
-SETTLE = 1.0
+SETTLE = 0.5
 """Seconds that an engine gets to come to rest."""
 PAUSES = (0.02, 0.1)
 """Between these many seconds lie from one command's start to the next enqueue, so that no rhythm forms."""

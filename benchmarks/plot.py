@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import statistics
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from benchmarks.figures import Row
     from benchmarks.soak import Soak
@@ -18,7 +22,7 @@ __all__ = ["draw_drain", "draw_soak", "svg_file"]
 Curve: TypeAlias = "Sequence[tuple[float, float]]"
 
 OURS = "queuectl"
-COLOURS = ("#d1495b", "#00798c", "#30638e", "#8f6593", "#c08a1e", "#6c757d")
+COLOURS = ("#c1272d", "#0000a7", "#008176", "#7b4fa3", "#d98b00", "#555555")
 """The first is queuectl's. They differ in lightness too."""
 MARKERS = "osD^vP"
 
@@ -46,7 +50,8 @@ def draw_drain(rows: Iterable[Row], file: Path) -> None:
     for axes in (left, right):
         axes.axhline(1, color="black", linewidth=1, linestyle=":")
         axes.set_ylim(0, 1.1)
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
+    if systems:
+        left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
     _save(picture, file)
 
 
@@ -59,13 +64,14 @@ def _systems(rows: Sequence[Row]) -> dict[str, Curve]:
     return {name: sorted(curve) for name, curve in curves.items()}
 
 
-def _draw_backlog(axes: Any, rows: Sequence[Row], systems: dict[str, Curve]) -> None:
+def _draw_backlog(axes: Axes, rows: Sequence[Row], systems: dict[str, Curve]) -> None:
     workers = min((row.case["workers"] for row in rows), default=0)
+    rows = [row for row in rows if row.case["workers"] == workers]
     kinds: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        if row.case["workers"] == workers:
-            alone = (0, row.case["share_alone"])
-            kinds.setdefault(row.case["kind"], [alone]).append((row.case["size"], row.case["share"]))
+        # The small queue alone is the same for all.
+        alone = (0, statistics.median(row.case["share_alone"] for row in rows))
+        kinds.setdefault(row.case["kind"], [alone]).append((row.case["size"], row.case["share"]))
     for (kind, points), marker, dashes in zip(kinds.items(), MARKERS, ("-", "--", "-."), strict=False):
         label = f"{OURS}, {kind}"
         axes.plot(*zip(*points, strict=True), label=label, marker=marker, linestyle=dashes, color=COLOURS[0])
@@ -78,7 +84,8 @@ def _draw_backlog(axes: Any, rows: Sequence[Row], systems: dict[str, Curve]) -> 
     axes.minorticks_off()
     title = f"… beside other jobs in the store, W={workers}" if rows else "no backlog was measured"
     axes.set(title=title, xlabel="other jobs in the store (dotted: other systems, without any)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
+    if rows:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
 
 
 def draw_soak(soak: Soak, file: Path) -> None:
@@ -94,6 +101,8 @@ def draw_soak(soak: Soak, file: Path) -> None:
     files.legend(loc="best", frameon=False)
     beats.plot(*_minutes(soak.lateness), color=COLOURS[3], marker=".", linestyle="none")
     beats.set(ylabel="heartbeat late by (s)", xlabel="time (minutes)")
+    # The goal.
+    beats.axhline(1, color="black", linewidth=1, linestyle=":")
     for axes in (speed, memory, files):
         axes.set_ylim(bottom=0)
     _save(picture, file)
@@ -118,17 +127,19 @@ def _styles() -> list[dict[str, Any]]:
     ]
 
 
-def _new_picture(rows: int, columns: int, *, size: tuple[float, float], sharex: bool = False) -> tuple[Any, Any]:
+def _new_picture(
+    rows: int, columns: int, *, size: tuple[float, float], sharex: bool = False
+) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - not installed everywhere
 
     picture = Figure(figsize=size, layout="constrained", facecolor="white")
-    axes = picture.subplots(rows, columns, sharex=sharex)
-    for one in axes.flat:
+    axes = list(picture.subplots(rows, columns, sharex=sharex).flat)
+    for one in axes:
         one.grid(color="#dddddd", linewidth=0.6)
         one.spines[["top", "right"]].set_visible(False)
     return picture, axes
 
 
-def _save(picture: Any, file: Path) -> None:
+def _save(picture: Figure, file: Path) -> None:
     # Without a date, the same figures give the same picture.
     picture.savefig(file, metadata={"Date": None})

@@ -36,8 +36,6 @@ COMMANDS: Sequence[Sequence[str]] = (
 )
 MORE: Sequence[Sequence[str]] = (
     ("list", "--limit", "50", "--state", "completed"),
-    ("list", "--limit", "50", "--queue", "another"),
-    ("list", "--limit", "50", "--sort", "priority"),
     ("stats",),
 )
 """Without a goal, but nobody likes to wait for them either."""

@@ -22,7 +22,6 @@ from benchmarks.processes import running_engine
 from benchmarks.watch import Sample, lateness, watch
 from queuectl import JobState, NewJob, open_store
 from queuectl.engine.services.heartbeat import BEATS_PER_LEASE
-from queuectl.settings import Settings
 
 if TYPE_CHECKING:
     import subprocess
@@ -38,9 +37,10 @@ JOB = NewJob('echo "$QUEUECTL_JOB_ID"')
 DEPTH = 4_000
 """Jobs that wait: more than are run between two looks, few enough to leave the size of the store to what is kept."""
 EVERY = 0.1
-FEED_EVERY = 2.0
+FEED_EVERY = 1.0
 """Seconds between two looks at the queue, and so those over which a speed is measured."""
-INTERVAL = Settings().lease.total_seconds() / BEATS_PER_LEASE
+INTERVAL = 1.0
+"""Seconds between two beats, more of them than by default."""
 OPEN = (JobState.PENDING, JobState.FAILED, JobState.PROCESSING)
 LONG_ENOUGH = 5.0
 """Minutes. Old jobs are deleted once a minute, so that a file's growth cannot have ended much sooner."""
@@ -89,7 +89,7 @@ def measure(options: Namespace) -> Iterator[Row]:
 
 def _soak(store: Path, options: Namespace) -> Soak:
     stores.fill(store, JOB, DEPTH)
-    settings = {"retention": f"{options.retention:g}s"}
+    settings = {"retention": f"{options.retention:g}s", "lease": f"{INTERVAL * BEATS_PER_LEASE:g}s"}
     with running_engine(store, "--workers", str(options.workers), settings=settings) as engine:
         return asyncio.run(_watch_and_feed(engine, store, options.minutes * 60))
 
@@ -101,9 +101,12 @@ async def _watch_and_feed(engine: subprocess.Popen[bytes], store: Path, seconds:
         feeding = asyncio.create_task(_feed(opened, ended))
         samples = await watching
         feeding.cancel()
-    if engine.poll() is not None or not ended:
+    if engine.poll() is not None:
         raise NothingMeasured("the engine ended before its time")
-    return Soak(samples, ended)
+    soak = Soak(samples, ended)
+    if not (soak.speed and soak.lateness):
+        raise NothingMeasured("the time was too short")
+    return soak
 
 
 async def _feed(store: Store, ended: list[tuple[float, int]]) -> None:
@@ -137,8 +140,8 @@ def _rows(soak: Soak, options: Namespace) -> Iterator[Row]:
         FILE_GOAL if judged else None,
         _ends(file) if judged else "too short a time to judge",
     )
-    if late := [seconds for _, seconds in soak.lateness]:
-        yield _row(f"heartbeat every {INTERVAL:g} s: latest", Figure.highest(late), "s late", LATENESS_GOAL)
+    late = [seconds for _, seconds in soak.lateness]
+    yield _row(f"heartbeat every {INTERVAL:g} s: latest", Figure.highest(late), "s late", LATENESS_GOAL)
 
 
 def _row(ran: str, figure: Figure, unit: str, goal: Goal | None = None, note: str = "") -> Row:

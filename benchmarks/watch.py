@@ -7,6 +7,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import psutil
@@ -40,8 +41,8 @@ class Sample:
     """The store's write-ahead log."""
     file: float
     """The store itself."""
-    beats: int
-    """The heartbeat's counter, as others see it."""
+    beats: int | None
+    """The heartbeat's counter, as others see it; None while the engine is not registered."""
 
 
 async def until_registered(store: Path) -> EngineRecord:
@@ -62,19 +63,23 @@ async def until_registered(store: Path) -> EngineRecord:
 async def watch(
     engine: subprocess.Popen[bytes], store: Path, *, every: float, seconds: float = math.inf
 ) -> list[Sample]:
-    """Look at an engine that comes up every so many seconds, until it has ended or for so many seconds."""
-    await until_registered(store)
+    """Look every so many seconds, from the engine's start on, until it has ended or was registered for `seconds`.
+
+    The store must be there already.
+    """
     process = psutil.Process(engine.pid)
-    began = time.monotonic()
     samples: list[Sample] = []
+    start, until = time.monotonic(), math.inf
     async with open_store(store, read_only=True) as opened:
-        while not samples or samples[-1].time < seconds:
+        while engine.poll() is None and time.monotonic() < until:
             records = await opened.engines()
-            if not records or engine.poll() is not None:
-                break
-            memory = process.memory_info().rss / MIB
-            log, file = _size(store, "-wal"), _size(store, "")
-            samples.append(Sample(time.monotonic() - began, memory, log, file, records[0].beats))
+            if records and until == math.inf:
+                until = time.monotonic() + seconds
+            beats = records[0].beats if records else None
+            with suppress(psutil.NoSuchProcess):
+                memory = process.memory_info().rss / MIB
+                now = time.monotonic() - start
+                samples.append(Sample(now, memory, _size(store, "-wal"), _size(store, ""), beats))
             await asyncio.sleep(every)
     return samples
 
@@ -89,14 +94,11 @@ def _size(store: Path, suffix: str) -> float:
 def lateness(samples: Sequence[Sample], interval: float) -> list[tuple[float, float]]:
     """Give for each heartbeat when it was seen, and for how much longer than `interval` its counter had stood still.
 
-    A look comes later than the beat that it sees, so this errs to the worse. The last look ends the last wait.
+    A look comes later than the beat that it sees, so this errs to the worse. The last wait counts as far as it was
+    seen. Nothing is given for an engine that was never seen registered.
     """
-    waits = []
-    last = samples[0]
-    for sample in samples[1:]:
-        if sample.beats != last.beats:
-            waits.append((sample.time, sample.time - last.time - interval))
-            last = sample
-    if samples[-1].time - last.time > interval:
-        waits.append((samples[-1].time, samples[-1].time - last.time - interval))
-    return waits
+    seen = [(sample.time, sample.beats) for sample in samples if sample.beats is not None]
+    if not seen:
+        return []
+    changes = [seen[0], *(now for before, now in pairwise(seen) if now[1] != before[1]), seen[-1]]
+    return [(now, max(now - before - interval, 0.0)) for (before, _), (now, _) in pairwise(changes)]
