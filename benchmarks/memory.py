@@ -46,6 +46,10 @@ def _large_queue(store: Path, jobs: int, workers: int, seconds: float) -> Iterat
     say(f"memory: an engine at full speed for {seconds:g} s")
     with running_engine(store, "--workers", str(workers)) as engine:
         samples = asyncio.run(watch(engine, store, every=EVERY, seconds=seconds))
+        if engine.poll() is not None:
+            raise NothingMeasured("the engine ended before its time")
+    if not stores.count(store, JobState.PENDING):
+        raise NothingMeasured("the queue ran dry")
     memory = [sample.memory for sample in samples]
     yield Row(
         benchmark="memory",

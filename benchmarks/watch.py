@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from queuectl.registration import EngineRecord
-
 __all__ = ["MIB", "Sample", "lateness", "until_registered", "watch"]
 
 MIB = 1 << 20
@@ -45,18 +43,17 @@ class Sample:
     """The heartbeat's counter, as others see it; None while the engine is not registered."""
 
 
-async def until_registered(store: Path) -> EngineRecord:
-    """Wait until an engine has come up on a store that is there, and give its record.
+async def until_registered(store: Path) -> None:
+    """Wait until an engine has come up on a store that is there.
 
     Raises:
         NothingMeasured: none came.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE), open_store(store, read_only=True) as opened:
-            while True:
-                if engines := await opened.engines():
-                    return engines[0]
-                await asyncio.sleep(0.01)
+            while not await opened.engines():
+                await opened.wait_for_change(at_most=0.1)
+            return
     raise NothingMeasured("the engine did not come up")
 
 

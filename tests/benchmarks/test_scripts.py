@@ -29,7 +29,7 @@ TINY = {
     "pickup": "--jobs 2 --windows 1 --seconds 0.1",
     "startup": "--pairs 1",
     "reads": "--jobs 20 --pairs 1",
-    "memory": "--jobs 20 --workers 2 --seconds 0.3 --outputs 2 --rounds 1",
+    "memory": "--jobs 3000 --workers 2 --seconds 0.3 --outputs 2 --rounds 1",
     "many": "--jobs 8 --sleep 1 --rounds 1",
     "soak": "--minutes 0.04 --workers 2",
     "peers": "--jobs 4 --workers 2 --rounds 1",
