@@ -50,7 +50,8 @@ def _large_queue(store: Path, jobs: int, workers: int, seconds: float) -> Iterat
             raise NothingMeasured("the engine ended before its time")
     if not stores.count(store, JobState.PENDING):
         raise NothingMeasured("the queue ran dry")
-    memory = [sample.memory for sample in samples]
+    curve = [(sample.time, sample.memory) for sample in samples if sample.is_up]
+    memory = [size for _, size in curve]
     yield Row(
         benchmark="memory",
         ran=f"an engine with {jobs:,} pending, W={workers}, {seconds:g} s: peak",
@@ -62,7 +63,7 @@ def _large_queue(store: Path, jobs: int, workers: int, seconds: float) -> Iterat
     yield Row(
         benchmark="memory",
         ran="the same: rise over the second half",
-        figure=Figure.median([growth([(sample.time, sample.memory) for sample in samples])]),
+        figure=Figure.median([growth(curve)]),
         unit="MiB",
         goal=GROWTH_GOAL,
         note=f"{memory[len(memory) // 2]:.1f} MiB half way, {memory[-1]:.1f} MiB at the end",

@@ -71,13 +71,14 @@ def _drain_huey(folder: Path, jobs: int, workers: int, *, fsync: bool) -> float:
     words = ("benchmarks.peer_huey.QUEUE", "--worker-type", "process", "--workers", str(workers), "--no-periodic")
     command = [sys.executable, "-m", "huey.bin.huey_consumer", *words, "--quiet"]
     began = time.monotonic()
-    with subprocess.Popen(command, env={**env, "HUEY_FSYNC": str(int(fsync))}, cwd=root) as consumer:
+    env["HUEY_FSYNC"] = str(int(fsync))
+    with subprocess.Popen(command, env=env, cwd=root, start_new_session=True) as consumer:
         try:
             _until_stored(file, jobs)
             return time.monotonic() - began
         finally:
-            # It goes on for ever, so its end does not count.
-            consumer.send_signal(signal.SIGINT)
+            # It goes on for ever, so its end does not count; a milder signal is lost where it still starts workers.
+            os.killpg(consumer.pid, signal.SIGKILL)
 
 
 def _until_stored(file: Path, jobs: int) -> None:

@@ -4,7 +4,9 @@
 
 One engine runs jobs that print a line each, while this process keeps its queue filled; completed jobs are deleted after
 a short retention, so nothing should grow for ever. The verdicts are by slope: the rise over the second half of the
-time, along the straight line that fits best. The store's file does not shrink, but must come to an end of its growth.
+time, along the straight line that fits best. The store's file does not shrink, but must come to an end of its growth:
+it has room for what was kept at the busiest time, so where the speed rises, because of other work on the machine, it
+grows with it, and says nothing.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ async def _watch_and_feed(engine: subprocess.Popen[bytes], store: Path, seconds:
         feeding.cancel()
     if engine.poll() is not None:
         raise NothingMeasured("the engine ended before its time")
-    soak = Soak(samples, ended)
+    soak = Soak([sample for sample in samples if sample.is_up], ended)
     if not (soak.speed and soak.lateness):
         raise NothingMeasured("the time was too short")
     return soak

@@ -42,6 +42,11 @@ class Sample:
     beats: int | None
     """The heartbeat's counter, as others see it; None while the engine is not registered."""
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the engine was registered."""
+        return self.beats is not None
+
 
 async def until_registered(store: Path) -> None:
     """Wait until an engine has come up on a store that is there.
