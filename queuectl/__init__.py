@@ -10,10 +10,10 @@ From Python, the store is all there is to know::
 The map, from the vocabulary to the world:
 
 ==================  ==================================================================================
-`job`               what a user asks for, what is kept, what became of each run
+`job`               what a user asks for (`new_job`), what is kept, what became of each run
 `outcome`           what becomes of a command; `output`: what it prints
 `transition`        the state machine, and what follows from an outcome; `retry`: the delay before a retry
-`jobspec`           jobs as users write them; `settings`, `duration`, `timestamp`: the rest they write
+`jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest
 `events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
 `store`             where jobs live: `store.base` says what every backend does, `store.sqlite` does it
 `engine`            what runs them: workers, one command, the drain; `engine.services`: its chores
@@ -21,16 +21,22 @@ The map, from the vocabulary to the world:
 `cli`               the commands, a module for each noun
 ==================  ==================================================================================
 
-One job's life, file by file: `job` → `cli.enqueue` → `store.sqlite.store` (the work is in `store.sqlite.claims`, the
-statements in `store.sqlite.sql`) → `engine.worker` → `engine.command` → `transition` → back into the store.
+One job's life, file by file: `new_job` and `job` → `cli.enqueue` → `store.sqlite.store` (the work is in
+`store.sqlite.enqueue` and `store.sqlite.claims`, the statements in `store.sqlite.sql`) → `engine.worker` →
+`engine.command` → `transition` → back into the store.
 """
 
 from __future__ import annotations
 
-from queuectl.errors import QueuectlError
-from queuectl.job import FINAL_STATES, Job, JobState, NewJob, OnConflict, Receipt, Run
-from queuectl.output import RunOutput
-from queuectl.store import JobFilter, Sort, Store, open_store
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from queuectl.errors import QueuectlError
+    from queuectl.job import FINAL_STATES, Job, JobState, NewJob, OnConflict, Receipt, Run
+    from queuectl.output import RunOutput
+    from queuectl.store import open_store
+    from queuectl.store.base import JobFilter, Sort, Store
 
 __all__ = [
     "FINAL_STATES",
@@ -49,3 +55,19 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "errors": ("QueuectlError",),
+    "job": ("FINAL_STATES", "Job", "JobState", "NewJob", "OnConflict", "Receipt", "Run"),
+    "output": ("RunOutput",),
+    "store": ("open_store",),
+    "store.base": ("JobFilter", "Sort", "Store"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when they are asked for: every command imports this package, and few commands want all of them.
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import asyncclick as click
 
-from queuectl.cli.errors import expects_json, innermost, report
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.main import cli
 from queuectl.cli.options import Invocation
@@ -37,6 +36,8 @@ def run(args: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except Exception as raised:  # noqa: BLE001 - the last place that can put an error into words
+        from queuectl.cli.errors import expects_json, innermost, report  # noqa: PLC0415 - nothing goes wrong as a rule
+
         error = innermost(raised)
         _settle_stdout()
         if isinstance(error, BrokenPipeError):

@@ -6,15 +6,13 @@ import re
 from datetime import timedelta
 
 from queuectl.errors import InvalidDuration, quote
-from queuectl.job import MAX_DURATION
+from queuectl.new_job import MAX_DURATION
 
 __all__ = ["MAX_DURATION", "format_duration", "parse_duration"]
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
-_PARTS = re.compile(
-    r"(?=.)(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?", re.ASCII
-)
+_NUMBER = r"\d+(?:\.\d+)?|\.\d+"
+_PARTS = r"(?=.)(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+)ms)?"
 _ALLOWED = "a number of seconds, or for example 500ms, 90s, 10m, 2h30m, 1d"
 
 
@@ -39,9 +37,9 @@ def _milliseconds(text: str | float) -> float | None:
     if isinstance(text, (int, float)):
         return text * 1_000 if text >= 0 else None
     text = text.strip()
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_NUMBER, text, re.ASCII):
         return float(text) * 1_000
-    if match := _PARTS.fullmatch(text):
+    if match := re.fullmatch(_PARTS, text, re.ASCII):
         return sum(float(value) * _UNITS_MS[unit] for unit, value in match.groupdict().items() if value)
     return None
 

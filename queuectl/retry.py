@@ -5,17 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+
+from queuectl.new_job import Backoff
 
 __all__ = ["Backoff", "RetryPolicy"]
-
-
-class Backoff(StrEnum):
-    """How the delay grows with the number of attempts."""
-
-    EXPONENTIAL = "exponential"
-    LINEAR = "linear"
-    FIXED = "fixed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

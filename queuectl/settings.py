@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queuectl.duration import MAX_DURATION, format_duration, parse_duration
 from queuectl.errors import InvalidDuration, InvalidSetting, quote
-from queuectl.retry import Backoff, RetryPolicy
+from queuectl.new_job import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from queuectl.job import Job
+    from queuectl.retry import RetryPolicy
 
 __all__ = ["SETTINGS", "Setting", "Settings", "environment_settings", "find_setting"]
 
@@ -23,8 +23,7 @@ ENV_PREFIX = "QUEUECTL_"
 NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: how its text is read and written, and what it means."""
 
     name: str
@@ -73,12 +72,12 @@ def _duration(at_least: timedelta = timedelta(0)) -> Callable[[str], Any]:
     return _between(parse_duration, at_least, MAX_DURATION)
 
 
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|k|M|G)?", re.ASCII | re.IGNORECASE)
+_SIZE = r"(\d+)\s*(B|KiB|MiB|GiB|k|M|G)?"
 _SIZE_UNITS = {"b": 1, "kib": 1 << 10, "k": 1 << 10, "mib": 1 << 20, "m": 1 << 20, "gib": 1 << 30, "g": 1 << 30}
 
 
 def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text, re.ASCII | re.IGNORECASE)
     if not match:
         raise ValueError(text)
     return int(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()]
@@ -204,6 +203,8 @@ def find_setting(key: str) -> Setting:
     name = key.strip().lower().replace("-", "_")
     if name in SETTINGS:
         return SETTINGS[name]
+    import difflib  # noqa: PLC0415 - only a wrong name wants it
+
     near = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
     raise InvalidSetting(f"there is no setting {quote(key)}: {hint}")
@@ -249,6 +250,8 @@ class Settings:
 
     def policy(self, job: Job) -> RetryPolicy:
         """Give the retry policy of a job: its own values, and the settings for what it leaves open."""
+        from queuectl.retry import RetryPolicy  # noqa: PLC0415 - a command that only stores a job has no use for it
+
         return RetryPolicy(
             max_retries=self.max_retries if job.max_retries is None else job.max_retries,
             backoff=self.backoff if job.backoff is None else Backoff(job.backoff),

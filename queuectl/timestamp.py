@@ -6,14 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from queuectl.errors import InvalidTime, quote
-from queuectl.job import YEARS
+from queuectl.new_job import YEARS
 
 __all__ = ["format_time", "from_epoch_ms", "parse_time", "to_epoch_ms"]
 
 _DATE = r"\d{4}(?:-?\d{2}-?\d{2}|-?W\d{2}(?:-?\d)?)"
 _TIME = r"\d[\d:]*(?:[.,]\d+)?(?:Z|[+-][\d:.]+)?"
 # Python's own parser takes any character between date and time, and so the offset of a bare date for its time.
-_FORM = re.compile(rf"{_DATE}(?:[Tt ]{_TIME})?", re.ASCII)
+_FORM = rf"{_DATE}(?:[Tt ]{_TIME})?"
 
 
 def parse_time(text: str) -> datetime:
@@ -35,7 +35,7 @@ def parse_time(text: str) -> datetime:
 
 
 def _read(text: str) -> datetime:
-    if not _FORM.fullmatch(text):
+    if not re.fullmatch(_FORM, text, re.ASCII):
         raise ValueError(text)
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is not None:

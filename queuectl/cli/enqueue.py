@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,15 +10,14 @@ import asyncclick as click
 from queuectl.cli.job_options import job_options, options_document
 from queuectl.cli.options import Command, Invocation, command
 from queuectl.cli.render import emit, print_document
-from queuectl.cli.text import counted
 from queuectl.errors import InvalidJob
-from queuectl.jobspec import merge, parse_batch, parse_document, parse_json
+from queuectl.jobspec import merge, parse_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from queuectl.job import NewJob, Receipt
     from queuectl.jobspec import Document
+    from queuectl.new_job import NewJob, Receipt
     from queuectl.store.base import Store
 
 __all__ = ["enqueue"]
@@ -80,18 +77,12 @@ async def enqueue(
     if words == ("-",):
         file = click.get_binary_stream("stdin")
     now, document = datetime.now(UTC), options_document(**options)
-    if file is not None:
-        jobs = _read_batch(file, now, document)
+    if file is None:
+        await _enqueue_one(invocation, parse_document(merge(_document(words, shell_command), document), now))
     else:
-        jobs = [parse_document(merge(_document(words, shell_command), document), now)]
-    async with invocation.store() as store:
-        if file is not None:
-            _print_batch(invocation, await store.enqueue(jobs))
-        elif invocation.is_json:
-            await _enqueue_and_show(invocation, store, jobs)
-        else:
-            [receipt] = await store.enqueue(jobs)
-            _print_receipt(invocation, receipt)
+        from queuectl.cli.batch import enqueue_batch  # noqa: PLC0415 - one job is to be stored fast
+
+        await enqueue_batch(invocation, file, now, document)
 
 
 def _document(words: Sequence[str], shell_command: str | None) -> Document:
@@ -101,33 +92,29 @@ def _document(words: Sequence[str], shell_command: str | None) -> Document:
         return {"command": list(words)}
     if not words[0].lstrip().startswith("{"):
         return {"command": words[0]}
+    from queuectl.jobtext import parse_json  # noqa: PLC0415 - only a job in JSON wants it
+
     try:
         return parse_json(words[0])
     except InvalidJob as error:
         raise InvalidJob(f"{error}; for a shell command that starts with a brace use --command") from None
 
 
-def _read_batch(file: IO[bytes], now: datetime, options: Document) -> list[NewJob]:
-    with _interruptible():
-        return parse_batch(file, now, options)
+async def _enqueue_one(invocation: Invocation, job: NewJob) -> None:
+    async with invocation.store() as store:
+        if invocation.is_json:
+            await _enqueue_and_show(invocation, store, job)
+        else:
+            [receipt] = await store.enqueue([job])
+            _print_receipt(invocation, receipt)
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a blocking read: the event loop's own answer to it waits until the read is over."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-async def _enqueue_and_show(invocation: Invocation, store: Store, jobs: Sequence[NewJob]) -> None:
-    from queuectl.cli.documents import job_document  # noqa: PLC0415 - a plain enqueue is to start fast
+async def _enqueue_and_show(invocation: Invocation, store: Store, job: NewJob) -> None:
+    from queuectl.cli.documents import job_document  # noqa: PLC0415 - as above
 
     # Read first: settings that are refused must be so before the job is stored.
     settings = await invocation.settings(store)
-    [receipt] = await store.enqueue(jobs)
+    [receipt] = await store.enqueue([job])
     print_document(job_document(await store.get(receipt.id), settings))
 
 
@@ -137,14 +124,3 @@ def _print_receipt(invocation: Invocation, receipt: Receipt) -> None:
         invocation.say(f"{receipt.id} is already there", mark="=")
     else:
         invocation.say(f"enqueued {receipt.id} in {receipt.queue}")
-
-
-def _print_batch(invocation: Invocation, receipts: Sequence[Receipt]) -> None:
-    if invocation.is_json:
-        print_document([{"id": of.id, "queue": of.queue, "existing": of.existing} for of in receipts])
-        return
-    if receipts:
-        emit("\n".join(receipt.id for receipt in receipts))
-    existing = sum(receipt.existing for receipt in receipts)
-    already = f", {existing} more {'was' if existing == 1 else 'were'} already there" if existing else ""
-    invocation.say(f"enqueued {counted(len(receipts) - existing, 'job')}{already}")

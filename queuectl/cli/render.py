@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,21 +45,27 @@ def emit(text: str) -> None:
 
 def print_document(document: Any) -> None:
     """Print one JSON document over several lines."""
-    emit(json.dumps(document, indent=2))
+    emit(_to_json(document, indent=2))
 
 
 async def print_documents(documents: AsyncIterator[Document]) -> None:
     """Print a JSON array as it comes, a document a line."""
     separator = "["
     async for document in documents:
-        sys.stdout.write(f"{separator}\n{json.dumps(document)}")
+        sys.stdout.write(f"{separator}\n{_to_json(document)}")
         separator = ","
     emit("[]" if separator == "[" else "\n]")
 
 
 def print_line(document: Document) -> None:
     """Print one JSON document in a line."""
-    emit(json.dumps(document))
+    emit(_to_json(document))
+
+
+def _to_json(document: Any, indent: int | None = None) -> str:
+    import json  # noqa: PLC0415 - what is printed for people does without
+
+    return json.dumps(document, indent=indent)
 
 
 async def in_pages(rows: AsyncIterator[Any], size: int = PAGE) -> AsyncIterator[list[Any]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from queuectl.engine.registration import Registration
     from queuectl.engine.running import Running
     from queuectl.events import Listener
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 __all__ = ["EngineContext", "Tally"]
 

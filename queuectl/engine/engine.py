@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from queuectl.settings import Settings
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 __all__ = ["Engine", "EngineReport"]
 

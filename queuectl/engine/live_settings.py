@@ -11,7 +11,7 @@ from queuectl.errors import InvalidSetting, StoreError
 from queuectl.settings import Settings
 
 if TYPE_CHECKING:
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 __all__ = ["LiveSettings"]
 

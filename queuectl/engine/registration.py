@@ -13,7 +13,7 @@ from queuectl.store.ids import new_id
 if TYPE_CHECKING:
     from queuectl.engine.running import Running
     from queuectl.registration import NewEngine
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 __all__ = ["Registration"]
 

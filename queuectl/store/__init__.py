@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreUnavailable
-from queuectl.store.base import JobFilter, Sort, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime, timedelta
 
     from queuectl.errors import StoreError
+    from queuectl.store.base import Store
 
-__all__ = ["JobFilter", "Sort", "Store", "open_store"]
+__all__ = ["open_store"]
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+_URL = r"([a-z][a-z0-9+.-]*)://"
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def open_store(
         StoreError: there is no store that can be used; the class says why. Whatever is there is left as it is.
     """
     place = os.fspath(place)
-    if scheme := _URL.match(place):
+    if scheme := re.match(_URL, place, re.ASCII | re.IGNORECASE):
         raise StoreUnavailable(f"there is no store of the kind {scheme[1]}:// in this version: give the path of a file")
     # Imported here: what opens another kind of store one day need not load SQLite.
     from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415

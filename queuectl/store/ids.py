@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import product
 
-from queuectl.job import GENERATED_ID_LENGTH, ID_ALPHABET
+from queuectl.new_job import GENERATED_ID_LENGTH, ID_ALPHABET
 
 __all__ = ["new_id"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 
 @pytest.fixture

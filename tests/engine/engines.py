@@ -18,7 +18,7 @@ import queuectl
 from queuectl.engine import Engine, EngineReport
 from queuectl.events import Event, StoreRecovered, StoreWaiting
 from queuectl.settings import Settings
-from queuectl.store import Store, open_store
+from queuectl.store import open_store
 from tests.engine.commands import until
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from queuectl.errors import StoreError
+    from queuectl.store.base import Store
 
 E = TypeVar("E")
 

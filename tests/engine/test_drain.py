@@ -19,7 +19,7 @@ from tests.engine.engines import engine_process, lines_in, running_engine, stray
 
 if TYPE_CHECKING:
     from queuectl.events import Event
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
 
 WAITS = "echo $QUEUECTL_RUN >> started; read line < gate"

@@ -21,7 +21,7 @@ from tests.engine.engines import lines_in, run_until_idle, running_engine
 from tests.factories import SECOND, START
 
 if TYPE_CHECKING:
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
     from tests.factories import Clock
 

@@ -12,7 +12,7 @@ from tests.engine.commands import MIB, linux_only, until
 from tests.engine.engines import engine_process, run_until_idle, running_engine, until_async
 
 if TYPE_CHECKING:
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
 
 HALF = MIB // 2

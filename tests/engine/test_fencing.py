@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from queuectl.engine.command_spec import CommandSpec
     from queuectl.job import Job
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate, RunningEngine
 
 WAITS = "echo $$ >> started; read line < gate"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
 
 WAITS = "echo $QUEUECTL_JOB_ID >> started; read line < gate"

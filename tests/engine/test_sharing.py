@@ -10,7 +10,7 @@ from tests.engine.engines import engine_process, lines_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
 
 LEDGER = 'echo "$QUEUECTL_JOB_ID $QUEUECTL_ENGINE_ID $QUEUECTL_CLAIM" >> ledger'

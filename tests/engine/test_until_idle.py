@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.factories import Clock
 
 

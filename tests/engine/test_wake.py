@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
 
 
 async def test_each_change_by_another_process_wakes(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidJob
-from queuectl.job import FINAL_STATES, MAX_JOB_BYTES, Claim, JobState, NewJob, OnConflict, is_generated_id
+from queuectl.job import FINAL_STATES, Claim, JobState, NewJob, OnConflict
+from queuectl.new_job import MAX_JOB_BYTES, is_generated_id
 from tests.unit.strategies import CODE_SETS, DURATIONS, NAMES, NOW, TEXTS, TIMEOUTS, VARIABLES, WORDS, processing
 
 COMMANDS = TEXTS.filter(str.strip) | st.tuples(WORDS) | st.tuples(WORDS, TEXTS, TEXTS)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from queuectl.duration import format_duration
 from queuectl.errors import InvalidInput, InvalidJob
-from queuectl.job import MAX_JOB_BYTES, NewJob, OnConflict
-from queuectl.jobspec import KEYS, merge, parse_batch, parse_document, parse_json
+from queuectl.job import NewJob, OnConflict
+from queuectl.jobspec import KEYS, merge, parse_document
+from queuectl.jobtext import parse_batch, parse_json
+from queuectl.new_job import MAX_JOB_BYTES
 from queuectl.timestamp import from_epoch_ms, parse_time
 from tests.unit.strategies import DURATIONS, EXIT_CODES, NAMES, NOW, TEXTS, TIMEOUTS, VARIABLES, WORDS
 

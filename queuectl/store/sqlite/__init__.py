@@ -1,1 +1,23 @@
-"""The store in one SQLite file."""
+"""The backend on one SQLite file.
+
+Its modules can be used as attributes of this package; each is loaded then, and not before: a command that stores a
+job has no use for what an engine asks of a store, and is to start fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from queuectl.store.sqlite import claims, engines, enqueue, figures, jobs, upgrade
+
+__all__ = ["claims", "engines", "enqueue", "figures", "jobs", "upgrade"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

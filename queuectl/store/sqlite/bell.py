@@ -2,24 +2,17 @@
 
 SQLite has no such call, and watching its log comes too early: the log is written before it is synced, and only then
 does anyone see the change. So who has committed writes a byte into a file of its own beside the store, and who waits
-watches that file. What is changed by other programs, which do not ring, has to be found by looking now and then.
+watches that file (see `listener`). What is changed by other programs, which do not ring, has to be found by looking
+now and then.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import anyio
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Bell", "Listener", "bell_file"]
+__all__ = ["Bell", "bell_file"]
 
 
 def bell_file(path: Path) -> Path:
@@ -43,60 +36,3 @@ class Bell:
     def close(self) -> None:
         """Ring no more."""
         os.close(self._descriptor)
-
-
-if sys.platform == "linux":
-    from asyncinotify import Inotify, Mask
-
-    class Listener:
-        """Hears the bell of a store."""
-
-        def __init__(self, path: Path) -> None:
-            """Listen to the store at `path`, which has been opened for writing once."""
-            bell_file(path).touch(0o600)
-            self._rung = asyncio.Event()
-            self._waiting = 0
-            self._inotify = Inotify(sync_timeout=0)
-            self._inotify.add_watch(bell_file(path), Mask.MODIFY)
-
-        async def wait(self, at_most: float) -> None:
-            """Return when the bell has rung since the last call, or after `at_most` seconds. Many may wait."""
-            with self._listening(), anyio.move_on_after(at_most):
-                await self._rung.wait()
-            self._rung.clear()
-
-        def close(self) -> None:
-            """Listen no more."""
-            self._inotify.close()
-
-        @contextmanager
-        def _listening(self) -> Iterator[None]:
-            # Only while someone waits: a busy engine rings all the time itself. The kernel keeps one ring for later.
-            loop = asyncio.get_running_loop()
-            self._waiting += 1
-            loop.add_reader(self._inotify.fd, self._hear)
-            try:
-                yield
-            finally:
-                self._waiting -= 1
-                if not self._waiting:
-                    loop.remove_reader(self._inotify.fd)
-
-        def _hear(self) -> None:
-            while self._inotify.sync_get() is not None:
-                self._rung.set()
-
-else:
-
-    class Listener:
-        """Takes the place of one that hears: there is no inotify here."""
-
-        def __init__(self, path: Path) -> None:
-            """Stand for the store at `path`."""
-
-        async def wait(self, at_most: float) -> None:
-            """Return after a short while, or after `at_most` seconds."""
-            await anyio.sleep(min(at_most, 0.05))
-
-        def close(self) -> None:
-            """Do nothing."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from queuectl.errors import EngineFenced, LeaseLost
 from queuectl.job import Claim
 from queuectl.store.sqlite import rows, sql
+from queuectl.store.sqlite.columns import to_json
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,7 +66,7 @@ def _take(
         return {}
     wish = {"engine_id": engine_id, "now": now, "workers": json.dumps(workers), "last_queue": turn.last}
     if queues is not None:
-        wish["queues"] = rows.to_json(queues)
+        wish["queues"] = to_json(queues)
     taken = connection.execute(_TAKE_ANY if queues is None else _TAKE_SERVED, wish).fetchall()
     jobs = [rows.job(row) for row in taken]
     if jobs:

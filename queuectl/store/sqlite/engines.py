@@ -10,6 +10,7 @@ from queuectl.output import NO_OUTPUT
 from queuectl.registration import Look
 from queuectl.store.base import Execution
 from queuectl.store.sqlite import claims, rows, sql
+from queuectl.store.sqlite.columns import to_json
 from queuectl.store.sqlite.jobs import marks
 from queuectl.timestamp import from_epoch_ms
 from queuectl.transition import Release
@@ -59,7 +60,7 @@ def engines(connection: sqlite3.Connection) -> list[EngineRecord]:
 
 def request_stop(connection: sqlite3.Connection, engine_ids: Sequence[str]) -> None:
     """Ask engines to drain; see `EngineStore.request_stop`."""
-    connection.execute(sql.REQUEST_STOP, (rows.to_json(list(engine_ids)),))
+    connection.execute(sql.REQUEST_STOP, (to_json(list(engine_ids)),))
 
 
 def fence(connection: sqlite3.Connection, engine: EngineRecord) -> bool:

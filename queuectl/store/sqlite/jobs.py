@@ -1,15 +1,17 @@
-"""What the store does for those who make jobs and look at them. Each function runs inside a transaction."""
+"""What the store does for those who look at jobs and manage them. Each function runs inside a transaction."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from queuectl.errors import AmbiguousId, DuplicateJob, JobNotFound
-from queuectl.job import ID_ALPHABET, JobState, OnConflict, Receipt
+from queuectl.errors import AmbiguousId, JobNotFound
+from queuectl.job import JobState
+from queuectl.new_job import ID_ALPHABET
 from queuectl.output import Chunk, RunOutput, Stream, assemble
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.sqlite import rows, sql
+from queuectl.store.sqlite.columns import to_json
 from queuectl.timestamp import to_epoch_ms
 from queuectl.transition import Action, allowed_from, check
 
@@ -18,40 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from queuectl.job import Job, NewJob, Run
+    from queuectl.job import Job, Run
     from queuectl.store.base import Selection
 
 MIN_PREFIX = 4
 """Characters of an id that may stand for the whole of it."""
-
-
-def enqueue(
-    connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
-) -> list[Receipt]:
-    """Insert jobs under these ids, those without a directory with `cwd`; see `JobStore.enqueue`."""
-    taken = _queues_of([job.id for job in jobs if job.id is not None], connection)
-    receipts: list[Receipt] = []
-    new: list[rows.Row] = []
-    for job, job_id in zip(jobs, ids, strict=True):
-        if job_id in taken:
-            if job.on_conflict is not OnConflict.IGNORE:
-                raise DuplicateJob(
-                    f"the id {job_id} is taken: choose another, or enqueue with on_conflict ignore to leave that job be"
-                )
-            receipts.append(Receipt(job_id, taken[job_id], existing=True))
-            continue
-        new.append(rows.new_job(job, job_id, cwd, now))
-        receipts.append(Receipt(job_id, job.queue, existing=False))
-        if job.id is not None:
-            taken[job_id] = job.queue
-    connection.executemany(sql.INSERT_JOB, new)
-    return receipts
-
-
-def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:
-    if not ids:
-        return {}
-    return dict(connection.execute(sql.QUEUES_OF, (rows.to_json(ids),)))
 
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
@@ -148,12 +121,16 @@ def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
     return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
 
 
-def retry(connection: sqlite3.Connection, selection: Selection, now: int, *, dry_run: bool) -> list[str]:
-    """Make jobs due again by hand; see `JobStore.apply`."""
+def apply(
+    connection: sqlite3.Connection, action: Action, selection: Selection, now: int, *, dry_run: bool
+) -> list[str]:
+    """Do something by hand to several jobs; see `JobStore.apply`."""
+    if action is not Action.RETRY:
+        raise NotImplementedError(action)
     if isinstance(selection, JobFilter):
-        chosen = _allowing(connection, selection, Action.RETRY)
+        chosen = _allowing(connection, selection, action)
     else:
-        chosen = _named(connection, selection, Action.RETRY)
+        chosen = _named(connection, selection, action)
     if not dry_run:
         connection.execute(sql.RETRY, {"now": now, "seqs": json.dumps(list(chosen))})
     return list(chosen.values())
@@ -170,7 +147,7 @@ def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) 
 def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
     """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
     _require_form(ids)
-    found = connection.execute(sql.NAMED, (rows.to_json(list(dict.fromkeys(ids))),)).fetchall()
+    found = connection.execute(sql.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
     if missing := set(ids).difference(job_id for _, job_id, _ in found):
         raise JobNotFound(_no_job(*sorted(missing)))
     for _, job_id, state in found:

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-
 from queuectl.errors import InvalidSetting, StoreLocked
 from queuectl.settings import SETTINGS, Settings
 from queuectl.store.sqlite import schema, sql
 from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.shield import to_the_end
 from queuectl.store.sqlite.store import SqliteStore
 from queuectl.store.sqlite.writer import Writer
 
@@ -77,8 +76,7 @@ async def _closing(opened: T) -> AsyncIterator[T]:
         yield opened
     finally:
         # A thread that is left behind would keep the process from ending.
-        with anyio.CancelScope(shield=True):
-            await opened.close()
+        await to_the_end(opened.close())
 
 
 async def _prepare(

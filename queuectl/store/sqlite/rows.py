@@ -6,14 +6,14 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from queuectl.job import FINAL_STATES, Job, JobState, NewJob, Run
+from queuectl.job import FINAL_STATES, Job, JobState, Run
 from queuectl.outcome import Exited, Signalled, SpawnFailed, TimedOut
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
+from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 from queuectl.transition import Complete, Retry, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from queuectl.job import Claim
@@ -27,55 +27,12 @@ _STATES = {state.value: state for state in JobState}
 _NO_CODES: frozenset[int] = frozenset()
 
 
-def milliseconds(duration: timedelta | None) -> int | None:
-    """Give whole milliseconds, rounded."""
-    return None if duration is None else round(duration / timedelta(milliseconds=1))
-
-
 def _duration(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(milliseconds=value)
 
 
 def _time(value: int | None) -> datetime | None:
     return None if value is None else from_epoch_ms(value)
-
-
-def to_json(value: object) -> str:
-    """Write JSON as the store keeps it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _codes(codes: Iterable[int]) -> str:
-    return to_json(sorted(codes)) if codes else "[]"
-
-
-def new_job(job: NewJob, job_id: str, cwd: str, now: int) -> Row:
-    """Give the parameters of INSERT_JOB."""
-    run_at = now if job.run_at is None else to_epoch_ms(job.run_at)
-    is_argv = not isinstance(job.command, str)
-    return (
-        job_id,
-        run_at <= now,
-        job.queue,
-        job.priority,
-        run_at,
-        now,
-        now,
-        milliseconds(job.timeout),
-        job.max_retries,
-        job.backoff,
-        job.backoff_base,
-        milliseconds(job.backoff_max),
-        job.backoff_jitter,
-        None if job.retry_on is None else _codes(job.retry_on),
-        _codes(job.no_retry_on),
-        is_argv,
-        to_json(job.tags) if job.tags else "[]",
-        job.cwd or cwd,
-        to_json(job.command) if is_argv else job.command,
-        to_json(dict(job.env)) if job.env else "{}",
-        job.stdin,
-    )
 
 
 def job(row: Row) -> Job:

@@ -17,8 +17,7 @@ from queuectl.errors import (
     StoreUnavailable,
     StoreUntrusted,
 )
-from queuectl.store import liveness, migrate
-from queuectl.store.sqlite import rows, sql
+from queuectl.store import sqlite
 from queuectl.store.sqlite.connection import store_errors
 
 if TYPE_CHECKING:
@@ -128,8 +127,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
             )
         raise StoreOlder(f"{path} has an older schema: run 'queuectl db migrate' once")
     if version < SCHEMA_VERSION:
-        for migration in migrate.load_migrations("queuectl.store.sqlite")[version:]:
-            _apply(connection, path, migration)
+        sqlite.upgrade.upgrade(connection, path, version)
     if not read_only:
         _use_wal(connection, path)
 
@@ -140,46 +138,6 @@ def _refuse_newer(version: int, path: Path) -> None:
             f"{path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION}): "
             "upgrade queuectl; the store was left as it is"
         )
-
-
-def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migration) -> None:
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        # Another process may have done it while this one waited for the lock.
-        if version_of(connection) < migration.number:
-            if migration.number > 1:
-                _refuse_live_engines(connection, path)
-            for statement in _statements(migration.sql):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {migration.number}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-def _statements(script: str) -> list[str]:
-    # Not executescript(): that commits first, and what follows would run outside of the transaction.
-    statements: list[str] = []
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            statements.append(statement)
-            statement = ""
-    return statements
-
-
-def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
-    live = [
-        engine
-        for engine in map(rows.engine, connection.execute(sql.ENGINES).fetchall())
-        if not liveness.is_gone(engine.process)
-    ]
-    if live:
-        names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
-        raise StoreOlder(f"{path} has an older schema, and engine {names} still runs on it: stop it first")
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:

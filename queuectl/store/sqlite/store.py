@@ -1,25 +1,24 @@
 """The SQLite store: each method is one function on a connection, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`; how a
-store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `claims`, `engines` and `figures`; what each method promises, in
+`store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from queuectl.errors import InvalidJob, StoreReadOnly
-from queuectl.store.base import JobFilter, Sort
+from queuectl.store import sqlite
 from queuectl.store.ids import new_id
-from queuectl.store.sqlite import claims, engines, figures, jobs, sql
-from queuectl.store.sqlite.claims import End, QueueTurn
+from queuectl.store.selection import JobFilter, Sort
+from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.connection import Connection, store_errors
 from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
-from queuectl.transition import Action
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Selection
-    from queuectl.store.sqlite.bell import Listener
-    from queuectl.transition import Transition
+    from queuectl.store.sqlite.claims import QueueTurn
+    from queuectl.store.sqlite.listener import Listener
+    from queuectl.transition import Action, Transition
 
 __all__ = ["SqliteStore"]
 
@@ -49,7 +49,6 @@ class SqliteStore:
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._turn = QueueTurn()
         self._listener: Listener | None = None
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
@@ -57,44 +56,43 @@ class SqliteStore:
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
         ids = [job.id or new_id() for job in new]
-        work = partial(jobs.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
+        work = partial(sqlite.enqueue.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
         return await self._writing.submit(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
 
     async def resolve(self, text: str) -> str:
         """See `JobStore.resolve`."""
-        return await self._read(partial(jobs.resolve, text=text))
+        return await self._read(partial(sqlite.jobs.resolve, text=text))
 
     async def get(self, job_id: str) -> Job:
         """See `JobStore.get`."""
-        return await self._read(partial(jobs.get, job_id=job_id))
+        return await self._read(partial(sqlite.jobs.get, job_id=job_id))
 
     async def list_jobs(
         self, where: JobFilter, *, sort: Sort = Sort.CREATED, limit: int | None = None
     ) -> AsyncIterator[Job]:
         """See `JobStore.list_jobs`."""
-        seqs = await self._read(partial(jobs.find, where=where, sort=sort, limit=limit))
+        seqs = await self._read(partial(sqlite.jobs.find, where=where, sort=sort, limit=limit))
         for start in range(0, len(seqs), _PAGE):
-            for job in await self._read(partial(jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
+            for job in await self._read(partial(sqlite.jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
                 yield job
 
     async def list_runs(self, job_id: str) -> list[Run]:
         """See `JobStore.list_runs`."""
-        return await self._read(partial(jobs.runs, job_id=job_id))
+        return await self._read(partial(sqlite.jobs.runs, job_id=job_id))
 
     async def read_output(self, job_id: str, run: int) -> RunOutput:
         """See `JobStore.read_output`."""
-        return await self._read(partial(jobs.output, job_id=job_id, run=run))
+        return await self._read(partial(sqlite.jobs.output, job_id=job_id, run=run))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
-        if action is not Action.RETRY:
-            raise NotImplementedError(action)
-        work = partial(jobs.retry, selection=selection, now=self._now_ms(), dry_run=dry_run)
+        now = self._now_ms()
+        work = partial(sqlite.jobs.apply, action=action, selection=selection, now=now, dry_run=dry_run)
         return await (self._read(work) if dry_run else self._writing.submit(work))
 
     async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
         """See `JobStore.purge`."""
-        work = partial(jobs.purge, states=states, before=before, limit=-1 if limit is None else limit)
+        work = partial(sqlite.jobs.purge, states=states, before=before, limit=-1 if limit is None else limit)
         return await self._writing.submit(work, alone=limit is None or limit > MAX_GROUP)
 
     # ── The life of a claim ──────────────────────────────────────────────────
@@ -106,18 +104,19 @@ class SqliteStore:
     async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
         """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
         served = None if queues is None else tuple(queues)
-        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
+        work = partial(sqlite.claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
         return await self._writing.post(("claim", engine_id, served), work, worker, rank=Rank.CLAIM)
 
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
-        work = partial(claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=self._now_ms())
+        now = self._now_ms()
+        work = partial(sqlite.claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=now)
         await self._writing.submit(work, rank=Rank.FINISH)
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
-        end = End(claim, execution, transition, self._now_ms())
-        if refusal := await self._writing.post("finish", claims.finish, end, rank=Rank.FINISH):
+        end = sqlite.claims.End(claim, execution, transition, self._now_ms())
+        if refusal := await self._writing.post("finish", sqlite.claims.finish, end, rank=Rank.FINISH):
             raise refusal
 
     async def exchange(
@@ -126,8 +125,8 @@ class SqliteStore:
         """See `WorkerStore.exchange`."""
         served = None if queues is None else tuple(queues)
         now = self._now_ms()
-        work = partial(claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn, now=now)
-        ended = (End(held, execution, transition, now), worker)
+        work = partial(sqlite.claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn, now=now)
+        ended = (sqlite.claims.End(held, execution, transition, now), worker)
         refusal, job = await self._writing.post(("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH)
         if refusal:
             raise refusal
@@ -135,8 +134,8 @@ class SqliteStore:
 
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""
-        end = End(job.claim, execution, transition, self._now_ms())
-        await self._writing.submit(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+        end = sqlite.claims.End(job.claim, execution, transition, self._now_ms())
+        await self._writing.submit(partial(sqlite.claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 
@@ -147,48 +146,48 @@ class SqliteStore:
 
     async def register_engine(self, engine: NewEngine) -> None:
         """See `EngineStore.register_engine`."""
-        await self._writing.submit(partial(engines.register, engine=engine, now=self._now_ms()), rank=Rank.BEAT)
+        await self._writing.submit(partial(sqlite.engines.register, engine=engine, now=self._now_ms()), rank=Rank.BEAT)
 
     async def beat(self, engine_id: str) -> int:
         """See `EngineStore.beat`."""
         return await self._writing.submit(
-            partial(engines.beat, engine_id=engine_id, now=self._now_ms()), rank=Rank.BEAT
+            partial(sqlite.engines.beat, engine_id=engine_id, now=self._now_ms()), rank=Rank.BEAT
         )
 
     async def deregister_engine(self, engine_id: str) -> int:
         """See `EngineStore.deregister_engine`."""
-        return await self._writing.submit(partial(engines.deregister, engine_id=engine_id, now=self._now_ms()))
+        return await self._writing.submit(partial(sqlite.engines.deregister, engine_id=engine_id, now=self._now_ms()))
 
     async def engines(self) -> list[EngineRecord]:
         """See `EngineStore.engines`."""
-        return await self._read(engines.engines)
+        return await self._read(sqlite.engines.engines)
 
     async def request_stop(self, engine_ids: Sequence[str]) -> None:
         """See `EngineStore.request_stop`."""
-        await self._writing.submit(partial(engines.request_stop, engine_ids=engine_ids))
+        await self._writing.submit(partial(sqlite.engines.request_stop, engine_ids=engine_ids))
 
     async def fence(self, engine: EngineRecord) -> bool:
         """See `EngineStore.fence`."""
-        return await self._writing.submit(partial(engines.fence, engine=engine), rank=Rank.BEAT)
+        return await self._writing.submit(partial(sqlite.engines.fence, engine=engine), rank=Rank.BEAT)
 
     async def orphans(self) -> list[Job]:
         """See `EngineStore.orphans`."""
-        return await self._read(engines.orphans)
+        return await self._read(sqlite.engines.orphans)
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""
-        work = partial(engines.look, engine_id=engine_id, queues=queues, limit=limit, now=self._now_ms())
+        work = partial(sqlite.engines.look, engine_id=engine_id, queues=queues, limit=limit, now=self._now_ms())
         return await self._read(work)
 
     async def is_idle(self, queues: Sequence[str] | None) -> bool:
         """See `EngineStore.is_idle`."""
-        return await self._read(partial(engines.is_idle, queues=queues, now=self._now_ms()))
+        return await self._read(partial(sqlite.engines.is_idle, queues=queues, now=self._now_ms()))
 
     async def wait_for_change(self, at_most: float) -> None:
         """See `EngineStore.wait_for_change`."""
         if self._listener is None:
             # Only engines and those who wait need it.
-            from queuectl.store.sqlite.bell import Listener  # noqa: PLC0415
+            from queuectl.store.sqlite.listener import Listener  # noqa: PLC0415
 
             self._listener = Listener(self._path)
         await self._listener.wait(at_most)
@@ -209,13 +208,17 @@ class SqliteStore:
 
     async def counts(self) -> list[QueueCounts]:
         """See `AdminStore.counts`."""
-        return await self._read(figures.counts)
+        return await self._read(sqlite.figures.counts)
 
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
-        return await self._read(partial(figures.stats, now=self._now_ms()))
+        return await self._read(partial(sqlite.figures.stats, now=self._now_ms()))
 
     # ── Within ───────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _turn(self) -> QueueTurn:
+        return sqlite.claims.QueueTurn()
 
     def _now_ms(self) -> int:
         return to_epoch_ms(self._clock())

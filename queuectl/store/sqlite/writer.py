@@ -10,8 +10,6 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import anyio
-
 from queuectl.errors import (
     OutcomeUnknown,
     QueuectlError,
@@ -216,8 +214,9 @@ class Writer:
         if not self._pause:
             self._on_wait(reason)
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
-        with anyio.move_on_after(self._pause):
-            await self._closing.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause):
+                await self._closing.wait()
 
     def _say_recovered(self) -> None:
         if self._pause:

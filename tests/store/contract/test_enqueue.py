@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queuectl.errors import DuplicateJob
-from queuectl.job import JobState, NewJob, OnConflict, Receipt, is_generated_id
+from queuectl.job import JobState, NewJob, OnConflict, Receipt
+from queuectl.new_job import is_generated_id
 from queuectl.store import open_store
 from tests.factories import SECOND, START, add, all_jobs, claim_next, run_next, take
 

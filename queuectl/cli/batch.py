@@ -1,0 +1,56 @@
+"""``enqueue`` of many jobs at once: a line a job, stored whole or not at all."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from queuectl.cli.render import emit, print_document
+from queuectl.cli.text import counted
+from queuectl.jobtext import parse_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from queuectl.cli.options import Invocation
+    from queuectl.jobspec import Document
+    from queuectl.new_job import NewJob, Receipt
+
+
+__all__ = ["enqueue_batch"]
+
+
+async def enqueue_batch(invocation: Invocation, file: IO[bytes], now: datetime, options: Document) -> None:
+    """Store the jobs that stand in a file, each with these options too, and print their ids in order."""
+    jobs = _read_batch(file, now, options)
+    async with invocation.store() as store:
+        receipts = await store.enqueue(jobs)
+    _print_batch(invocation, receipts)
+
+
+def _read_batch(file: IO[bytes], now: datetime, options: Document) -> list[NewJob]:
+    with _interruptible():
+        return parse_batch(file, now, options)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a blocking read: the event loop's own answer to it waits until the read is over."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_batch(invocation: Invocation, receipts: Sequence[Receipt]) -> None:
+    if invocation.is_json:
+        print_document([{"id": of.id, "queue": of.queue, "existing": of.existing} for of in receipts])
+        return
+    if receipts:
+        emit("\n".join(receipt.id for receipt in receipts))
+    existing = sum(receipt.existing for receipt in receipts)
+    already = f", {existing} more {'was' if existing == 1 else 'were'} already there" if existing else ""
+    invocation.say(f"enqueued {counted(len(receipts) - existing, 'job')}{already}")

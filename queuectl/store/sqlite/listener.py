@@ -1,0 +1,75 @@
+"""Hearing a store's bell. Apart from the bell, since what only rings need not load what it takes to hear."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from queuectl.store.sqlite.bell import bell_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Listener"]
+
+
+if sys.platform == "linux":
+    from asyncinotify import Inotify, Mask
+
+    class Listener:
+        """Hears the bell of a store."""
+
+        def __init__(self, path: Path) -> None:
+            """Listen to the store at `path`, which has been opened for writing once."""
+            bell_file(path).touch(0o600)
+            self._rung = asyncio.Event()
+            self._waiting = 0
+            self._inotify = Inotify(sync_timeout=0)
+            self._inotify.add_watch(bell_file(path), Mask.MODIFY)
+
+        async def wait(self, at_most: float) -> None:
+            """Return when the bell has rung since the last call, or after `at_most` seconds. Many may wait."""
+            with self._listening(), anyio.move_on_after(at_most):
+                await self._rung.wait()
+            self._rung.clear()
+
+        def close(self) -> None:
+            """Listen no more."""
+            self._inotify.close()
+
+        @contextmanager
+        def _listening(self) -> Iterator[None]:
+            # Only while someone waits: a busy engine rings all the time itself. The kernel keeps one ring for later.
+            loop = asyncio.get_running_loop()
+            self._waiting += 1
+            loop.add_reader(self._inotify.fd, self._hear)
+            try:
+                yield
+            finally:
+                self._waiting -= 1
+                if not self._waiting:
+                    loop.remove_reader(self._inotify.fd)
+
+        def _hear(self) -> None:
+            while self._inotify.sync_get() is not None:
+                self._rung.set()
+
+else:
+
+    class Listener:
+        """Takes the place of one that hears: there is no inotify here."""
+
+        def __init__(self, path: Path) -> None:
+            """Stand for the store at `path`."""
+
+        async def wait(self, at_most: float) -> None:
+            """Return after a short while, or after `at_most` seconds."""
+            await anyio.sleep(min(at_most, 0.05))
+
+        def close(self) -> None:
+            """Do nothing."""

@@ -1,0 +1,65 @@
+"""Bringing a store up to date: wanted once in its life, and by then with time."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from queuectl.errors import StoreOlder
+from queuectl.store import liveness, migrate
+from queuectl.store.sqlite import rows, schema, sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["upgrade"]
+
+
+def upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Apply to a store of that version the migrations that it has not had, each in one transaction.
+
+    Raises:
+        StoreOlder: it has jobs, and an engine still runs on it.
+    """
+    for migration in migrate.load_migrations("queuectl.store.sqlite")[version:]:
+        _apply(connection, path, migration)
+
+
+def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migration) -> None:
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        # Another process may have done it while this one waited for the lock.
+        if schema.version_of(connection) < migration.number:
+            if migration.number > 1:
+                _refuse_live_engines(connection, path)
+            for statement in _statements(migration.sql):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {migration.number}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _statements(script: str) -> list[str]:
+    # Not executescript(): that commits first, and what follows would run outside of the transaction.
+    statements: list[str] = []
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements
+
+
+def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
+    live = [
+        engine
+        for engine in map(rows.engine, connection.execute(sql.ENGINES).fetchall())
+        if not liveness.is_gone(engine.process)
+    ]
+    if live:
+        names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
+        raise StoreOlder(f"{path} has an older schema, and engine {names} still runs on it: stop it first")
