@@ -209,11 +209,13 @@ def _check_retries(job: NewJob) -> None:
 def _check_texts(job: NewJob) -> None:
     command = job.command if isinstance(job.command, str) else "".join(job.command)
     # All at once, since nearly every job's texts are right.
-    whole = command + job.stdin + (job.cwd or "") + "".join((*job.tags, *job.env, *job.env.values()))
+    whole = command + job.stdin + (job.cwd or "")
+    if job.tags or job.env:
+        whole += "".join((*job.tags, *job.env, *job.env.values()))
     if "\0" in whole:
         raise _bad_text(job, "\0", "a NUL byte: remove it, no process can be given one")
     try:
-        size = len(whole.encode())
+        size = len(whole) if whole.isascii() else len(whole.encode())
     except UnicodeEncodeError as error:
         found = whole[error.start]
         raise _bad_text(job, found, f"a lone surrogate (U+{ord(found):04X}): use valid Unicode") from None
@@ -237,5 +239,5 @@ class Receipt(NamedTuple):
 
     id: str
     queue: str
-    existing: bool
+    existing: bool = False
     """True where `on_conflict` is ``ignore`` and the job was there already, as it was."""

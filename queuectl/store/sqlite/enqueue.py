@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import repeat
+from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.errors import DuplicateJob
@@ -12,7 +15,7 @@ from queuectl.timestamp import to_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from queuectl.new_job import NewJob
 
@@ -25,9 +28,22 @@ def enqueue(
     connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
 ) -> list[Receipt]:
     """Insert jobs under these ids, those without a directory with `cwd`; see `JobStore.enqueue`."""
+    receipts = _receipts(connection, jobs, ids)
+    statement, row = _insertion(jobs, cwd, now)
+    # One after another, since a batch may have millions.
+    new = (row(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing)
+    connection.executemany(statement, new)
+    tags = ((tag, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing for tag in {*job.tags})
+    connection.executemany(sql.TAG_JOB, tags)
+    counts = Counter(of.queue for of in receipts if not of.existing)
+    connection.executemany(sql.COUNT_PENDING, counts.items())
+    return receipts
+
+
+def _receipts(connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str]) -> list[Receipt]:
+    """Decide about each job whether it is new."""
     taken = _queues_of([job.id for job in jobs if job.id is not None], connection)
-    receipts: list[Receipt] = []
-    new: list[Row] = []
+    receipts = []
     for job, job_id in zip(jobs, ids, strict=True):
         if job_id in taken:
             if job.on_conflict is not OnConflict.IGNORE:
@@ -36,11 +52,9 @@ def enqueue(
                 )
             receipts.append(Receipt(job_id, taken[job_id], existing=True))
             continue
-        new.append(_row(job, job_id, cwd, now))
-        receipts.append(Receipt(job_id, job.queue, existing=False))
+        receipts.append(Receipt(job_id, job.queue))
         if job.id is not None:
             taken[job_id] = job.queue
-    connection.executemany(sql.INSERT_JOB, new)
     return receipts
 
 
@@ -50,34 +64,43 @@ def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]
     return dict(connection.execute(sql.QUEUES_OF, (to_json(ids),)))
 
 
-def _row(job: NewJob, job_id: str, cwd: str, now: int) -> Row:
-    """Give the parameters of INSERT_JOB."""
-    run_at = now if job.run_at is None else to_epoch_ms(job.run_at)
-    is_argv = not isinstance(job.command, str)
-    return (
-        job_id,
-        run_at <= now,
-        job.queue,
-        job.priority,
-        run_at,
-        now,
-        now,
-        milliseconds(job.timeout),
-        job.max_retries,
-        job.backoff,
-        job.backoff_base,
-        milliseconds(job.backoff_max),
-        job.backoff_jitter,
-        None if job.retry_on is None else _codes(job.retry_on),
-        _codes(job.no_retry_on),
-        is_argv,
-        to_json(job.tags) if job.tags else "[]",
-        job.cwd or cwd,
-        to_json(job.command) if is_argv else job.command,
-        to_json(dict(job.env)) if job.env else "{}",
-        job.stdin,
-    )
+def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callable[[NewJob, str], Row]]:
+    """Give an INSERT_JOB for these jobs, and what makes a job and its id the parameters.
+
+    Most jobs leave most keys out, and a parameter that says so costs more than one with a value: so the statement has
+    those columns only that are given by one of them.
+    """
+    given = [name for name in _NONE if any(map(is_not, map(attrgetter(name), jobs), repeat(None)))]
+    given += [name for name in _EMPTY if any(map(attrgetter(name), jobs))]
+    columns = [(_NONE | _EMPTY)[name] for name in given]
+
+    def row(job: NewJob, job_id: str) -> Row:
+        run_at = now if job.run_at is None else to_epoch_ms(job.run_at)
+        # Integers: what is neither that nor a float nor a string, the driver looks up an adapter for, each time.
+        ready = 1 if run_at <= now else 0
+        is_argv, command = (0, job.command) if isinstance(job.command, str) else (1, to_json(job.command))
+        always = (job_id, ready, job.queue, job.priority, run_at, now, is_argv, job.cwd or cwd, command)
+        return always + tuple([column(job) for column in columns]) if columns else always
+
+    statement = sql.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))
+    return statement, row
 
 
-def _codes(codes: Iterable[int]) -> str:
-    return to_json(sorted(codes)) if codes else "[]"
+_NONE: dict[str, Callable[[NewJob], object]] = {
+    "timeout": lambda job: milliseconds(job.timeout),
+    "max_retries": lambda job: job.max_retries,
+    "backoff": lambda job: job.backoff,
+    "backoff_base": lambda job: job.backoff_base,
+    "backoff_max": lambda job: milliseconds(job.backoff_max),
+    "backoff_jitter": lambda job: job.backoff_jitter,
+    "retry_on": lambda job: None if job.retry_on is None else to_json(sorted(job.retry_on)),
+}
+"""Columns that are None by default, and what a job has there."""
+
+_EMPTY: dict[str, Callable[[NewJob], object]] = {
+    "no_retry_on": lambda job: to_json(sorted(job.no_retry_on)),
+    "tags": lambda job: to_json(job.tags),
+    "env": lambda job: to_json(dict(job.env)),
+    "stdin": lambda job: job.stdin,
+}
+"""Columns that are empty by default, and what a job has there."""

@@ -16,12 +16,19 @@ JOB_COLUMNS = ", ".join(f"jobs.{column.strip()}" for column in _JOB_COLUMNS.spli
 # ── Jobs ─────────────────────────────────────────────────────────────────────
 
 INSERT_JOB = """
-INSERT INTO jobs (
-    id, state, ready, queue, priority, run_at, created_at, updated_at, timeout, max_retries, backoff, backoff_base,
-    backoff_max, backoff_jitter, retry_on, no_retry_on, is_argv, tags, cwd, command, env, stdin
-) VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO jobs (id, state, ready, queue, priority, run_at, created_at, updated_at, is_argv, cwd, command{columns})
+VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9{marks})
 """
-"""Parameters: as `rows.new_job` gives them."""
+"""Parameters: as `enqueue` gives them, with those columns at the end that are not left at their defaults."""
+
+COUNT_PENDING = """
+INSERT INTO counts (queue, state, jobs) VALUES (?, 'pending', ?)
+ON CONFLICT (queue, state) DO UPDATE SET jobs = jobs + excluded.jobs
+"""
+"""Parameters: queue, how many new jobs it has."""
+
+TAG_JOB = "INSERT INTO job_tags (tag, job_seq) SELECT ?, seq FROM jobs WHERE id = ?"
+"""Parameters: tag, id."""
 
 QUEUES_OF = "SELECT jobs.id, queue FROM json_each(?) AS wanted JOIN jobs ON jobs.id = wanted.value"
 """Parameters: a JSON array of ids. Rows: id, queue of those that exist."""
@@ -37,8 +44,11 @@ ORDER BY id LIMIT 6
 """
 """Parameters: prefix, of characters that sort before a tilde. Rows: up to six ids."""
 
-SEQS = "SELECT seq FROM jobs WHERE {where} ORDER BY {order} LIMIT ?"
-"""Parameters: those of `where`, limit (-1 for all). Rows: seq."""
+SEQS = "SELECT seq FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
+"""Parameters: those of `source`, those of `where`, limit (-1 for all). Rows: seq."""
+
+TAGGED = "job_tags CROSS JOIN jobs ON job_tags.tag = ? AND jobs.seq = job_tags.job_seq"
+"""A source of jobs, by a tag. Parameters: tag."""
 
 JOBS_BY_SEQ = f"""
 SELECT {JOB_COLUMNS} FROM json_each(?) AS wanted JOIN jobs ON jobs.seq = wanted.value

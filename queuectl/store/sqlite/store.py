@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from queuectl.errors import InvalidJob, StoreReadOnly
 from queuectl.store import sqlite
-from queuectl.store.ids import new_id
+from queuectl.store.ids import new_ids
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.connection import Connection, store_errors
@@ -55,7 +55,8 @@ class SqliteStore:
 
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
-        ids = [job.id or new_id() for job in new]
+        made = iter(new_ids(sum(job.id is None for job in new)))
+        ids = [job.id or next(made) for job in new]
         work = partial(sqlite.enqueue.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
         return await self._writing.submit(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queuectl.errors import JobNotFound, LeaseLost
-from queuectl.job import FINAL_STATES, JobState
+from queuectl.job import FINAL_STATES, JobState, NewJob
 from queuectl.outcome import Cancelled, Exited
 from queuectl.output import RunOutput
+from queuectl.store.base import JobFilter
 from tests.factories import SECOND, START, TWO_ATTEMPTS, add, all_jobs, end, printed, run_next, take
 
 if TYPE_CHECKING:
@@ -109,3 +110,14 @@ async def test_many_at_once(store: Store, engine: str) -> None:
     await asyncio.gather(*(run_next(store, engine) for _ in range(1200)))
     assert await store.purge(FINAL, None) == 1200
     assert await ids(store) == []
+
+
+async def test_the_tags_of_a_deleted_job_go_with_it(store: Store, engine: str) -> None:
+    tagged = JobFilter(tags=("red",))
+    await store.enqueue([NewJob("true", id="gone", tags=("red", "red", "big"))])
+    await run_next(store, engine)
+    await store.purge(FINAL, None)
+    await store.enqueue([NewJob("true", id="plain")])
+    assert [job.id async for job in store.list_jobs(tagged)] == []
+    await store.enqueue([NewJob("true", id="new", tags=("red",))])
+    assert [job.id async for job in store.list_jobs(tagged)] == ["new"]

@@ -1,10 +1,14 @@
 -- A run that ends writes one row: its job's. Only when the next begins does it move to `runs`.
+--
+-- Conditions on a row have no IN with more than two words: SQLite sorts such a list anew each time that it is asked,
+-- which cost as much as the rest of an insert.
 
 CREATE TABLE new_jobs (
     seq            INTEGER PRIMARY KEY,  -- age: higher is younger
     id             TEXT    NOT NULL UNIQUE,
-    state          TEXT    NOT NULL CHECK (state IN (
-                       'pending', 'blocked', 'processing', 'failed', 'completed', 'dead', 'cancelled')),
+    state          TEXT    NOT NULL CHECK (
+                       state = 'pending' OR state = 'processing' OR state = 'completed' OR state = 'failed'
+                       OR state = 'dead' OR state = 'blocked' OR state = 'cancelled'),
     -- Whether a claim may take it. Kept beside `state` and `run_at` because no index can say "run_at <= now".
     ready          INTEGER NOT NULL CHECK (ready IN (0, 1)),
     queue          TEXT    NOT NULL,
@@ -36,16 +40,16 @@ CREATE TABLE new_jobs (
     backoff_max    INTEGER,
     backoff_jitter REAL,
     retry_on       TEXT,                 -- JSON array; NULL for every exit code but 0
-    no_retry_on    TEXT    NOT NULL,     -- JSON array
+    no_retry_on    TEXT    NOT NULL DEFAULT '[]',  -- JSON array
     is_argv        INTEGER NOT NULL CHECK (is_argv IN (0, 1)),
-    tags           TEXT    NOT NULL,     -- JSON array
+    tags           TEXT    NOT NULL DEFAULT '[]',  -- JSON array
     cwd            TEXT    NOT NULL,
     -- The columns that may be long stand last, so that the others are read without them.
     command        TEXT    NOT NULL,     -- where is_argv, a JSON array
-    env            TEXT    NOT NULL,     -- JSON object
-    stdin          TEXT    NOT NULL,
+    env            TEXT    NOT NULL DEFAULT '{}',  -- JSON object
+    stdin          TEXT    NOT NULL DEFAULT '',
     CHECK (ready = 0 OR state IN ('pending', 'failed')),
-    CHECK ((finished_at IS NOT NULL) = (state IN ('completed', 'dead', 'cancelled'))),
+    CHECK ((finished_at IS NOT NULL) = (state = 'completed' OR state = 'dead' OR state = 'cancelled')),
     CHECK ((outcome IS NOT NULL) = (ended_at IS NOT NULL)),
     CHECK (state <> 'processing' OR outcome IS NULL),
     CHECK (state <> 'processing' OR (engine_id IS NOT NULL AND worker IS NOT NULL AND started_at IS NOT NULL))
@@ -86,13 +90,23 @@ CREATE INDEX jobs_waiting ON jobs (run_at) WHERE ready = 0 AND state IN ('pendin
 CREATE INDEX jobs_processing ON jobs (engine_id, worker) WHERE state = 'processing';
 -- What retention and the figures ask for.
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+-- A queue's jobs by age. Nothing of it changes while a job lives.
+CREATE INDEX jobs_of_queue ON jobs (queue, seq);
 -- The states that are looked for and usually rare. Pending and completed jobs pay nothing for it.
-CREATE INDEX jobs_notable ON jobs (state, seq) WHERE state IN ('blocked', 'failed', 'dead', 'cancelled');
+CREATE INDEX jobs_notable ON jobs (state, seq)
+    WHERE state = 'blocked' OR state = 'failed' OR state = 'dead' OR state = 'cancelled';
 
-CREATE TRIGGER jobs_inserted AFTER INSERT ON jobs BEGIN
-    INSERT INTO counts (queue, state, jobs) VALUES (new.queue, new.state, 1)
-        ON CONFLICT (queue, state) DO UPDATE SET jobs = jobs + 1;
-END;
+-- A tag's jobs by age. Jobs without tags pay nothing for it.
+CREATE TABLE job_tags (
+    tag     TEXT    NOT NULL,
+    job_seq INTEGER NOT NULL,
+    PRIMARY KEY (tag, job_seq)
+) STRICT, WITHOUT ROWID;
+
+INSERT OR IGNORE INTO job_tags SELECT tag.value, jobs.seq FROM jobs, json_each(jobs.tags) AS tag;
+
+-- Of `counts` and `job_tags`, who stores new jobs sees to what they add, once for a whole batch; these triggers see to
+-- the rest.
 
 CREATE TRIGGER jobs_moved AFTER UPDATE OF state, queue ON jobs
 WHEN new.state <> old.state OR new.queue <> old.queue BEGIN
@@ -105,6 +119,7 @@ CREATE TRIGGER jobs_deleted AFTER DELETE ON jobs BEGIN
     UPDATE counts SET jobs = jobs - 1 WHERE queue = old.queue AND state = old.state;
     DELETE FROM runs WHERE job_seq = old.seq;
     DELETE FROM output WHERE job_seq = old.seq;
+    DELETE FROM job_tags WHERE tag IN (SELECT value FROM json_each(old.tags)) AND job_seq = old.seq;
 END;
 
 -- The next run begins, or the job starts anew: what became of the last one is history.

@@ -1,0 +1,67 @@
+"""What is looked for often is found by an index, however many jobs there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from queuectl.job import JobState
+from queuectl.store.base import JobFilter, Sort
+from queuectl.store.migrate import load_migrations
+from queuectl.store.sqlite import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    for migration in load_migrations("queuectl.store.sqlite"):
+        connection.executescript(migration.sql)
+    yield connection
+    connection.close()
+
+
+def steps(connection: sqlite3.Connection, where: JobFilter) -> list[str]:
+    """Give how SQLite finds the seqs of the newest jobs that fit."""
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    jobs.find(connection, where, Sort.CREATED, 50)
+    connection.set_trace_callback(None)
+    [statement] = statements
+    return [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+RARE = [JobState.BLOCKED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
+
+
+@pytest.mark.parametrize("queues", [(), ("mail",)], ids=["", "queue"])
+@pytest.mark.parametrize("state", RARE)
+def test_a_rare_state_is_found_by_its_index(
+    connection: sqlite3.Connection, state: JobState, queues: tuple[str, ...]
+) -> None:
+    [step] = steps(connection, JobFilter(states=(state,), queues=queues))
+    assert "INDEX jobs_notable (state=?)" in step
+
+
+@pytest.mark.parametrize("queues", [(), ("mail",)], ids=["", "queue"])
+def test_running_jobs_are_found_by_theirs(connection: sqlite3.Connection, queues: tuple[str, ...]) -> None:
+    step, *_ = steps(connection, JobFilter(states=(JobState.PROCESSING,), queues=queues))
+    assert "INDEX jobs_processing" in step
+
+
+def test_the_jobs_of_a_queue_are_found_by_theirs(connection: sqlite3.Connection) -> None:
+    [step] = steps(connection, JobFilter(queues=("mail",)))
+    assert "INDEX jobs_of_queue (queue=?)" in step
+
+
+@pytest.mark.parametrize("states", [(), (JobState.PENDING,), (JobState.FAILED,)], ids=["", "pending", "failed"])
+def test_the_jobs_with_a_tag_are_found_by_it_and_in_order(
+    connection: sqlite3.Connection, states: tuple[JobState, ...]
+) -> None:
+    found = steps(connection, JobFilter(states=states, tags=("nightly",)))
+    assert "job_tags USING PRIMARY KEY (tag=?)" in found[0]
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in found)
