@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,17 @@ async def test_an_older_store_is_left_alone_while_an_engine_lives(path: Path, re
     with pytest.raises(StoreOlder, match="engine-1"):
         async with open_store(path):
             pass
+
+
+async def test_an_engine_that_ran_before_a_reboot_does_not_hold_a_migration_up(
+    path: Path, request: pytest.FixtureRequest
+) -> None:
+    async with open_store(path) as store:
+        process = replace(this_process(), boot_id="an earlier one")
+        await store.register_engine(new_engine("engine-1", process=process))
+    request.getfixturevalue("next_version")
+    async with open_store(path) as store:
+        assert [engine.id for engine in await store.engines()] == ["engine-1"]
 
 
 async def test_twenty_who_make_it_at_once_make_one(path: Path) -> None:
