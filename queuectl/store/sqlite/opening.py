@@ -14,6 +14,7 @@ from queuectl.errors import InvalidSetting, StoreLocked
 from queuectl.settings import SETTINGS, Settings
 from queuectl.store.sqlite import schema, sql
 from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.opened_file import OpenedFile
 from queuectl.store.sqlite.store import SqliteStore
 from queuectl.store.sqlite.writer import Writer
 
@@ -55,16 +56,18 @@ async def open_sqlite_store(
     cannot_write = read_only and not os.access(path, os.W_OK)
     async with _closing(await Connection.open(path, busy_timeout=timeout, read_only=cannot_write)) as reader:
         await _prepare(reader, path, read_only=read_only, on_wait=tell if patient else None)
+        # Before the connection that writes is made: should that come upon another file, it writes nothing.
+        file = await reader.run(partial(_opened_file, path=path))
         if read_only:
-            yield SqliteStore(path, reader, None, now)
+            yield SqliteStore(path, file, reader, None, now)
             return
         if not patient and busy_timeout is None:
             timeout = await reader.run(_stored_busy_timeout)
         connect = partial(Connection.open, path, busy_timeout=timeout)
-        writer = Writer(path, connect, patient=patient, on_wait=tell)
+        writer = Writer(path, file, connect, patient=patient, on_wait=tell)
         await writer.open()
         async with _closing(writer):
-            store = SqliteStore(path, reader, writer, now)
+            store = SqliteStore(path, file, reader, writer, now)
             try:
                 yield store
             finally:
@@ -100,6 +103,12 @@ async def _prepare(
             waits = True
     if on_wait is not None and waits:
         on_wait(None)
+
+
+def _opened_file(connection: sqlite3.Connection, path: Path) -> OpenedFile:
+    # In a store that was just made, the log comes with the first look.
+    schema.version_of(connection)
+    return OpenedFile(path)
 
 
 def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.store.sqlite.connection import Connection
+    from queuectl.store.sqlite.opened_file import OpenedFile
 
 __all__ = ["Rank", "Writer"]
 
@@ -87,13 +88,15 @@ class Writer:
     def __init__(
         self,
         path: Path,
+        file: OpenedFile,
         connect: Callable[[], Awaitable[Connection]],
         *,
         patient: bool,
         on_wait: Callable[[StoreError | None], None],
     ) -> None:
-        """Write to the store at `path`; a `patient` writer tries again without end where trouble may pass."""
+        """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass."""
         self._path = path
+        self._file = file
         self._connect = connect
         self._patient = patient
         self._on_wait = on_wait
@@ -181,7 +184,7 @@ class Writer:
     async def _transact(self, requests: list[_Request]) -> None:
         units = _units(requests)
         try:
-            answers = await self._connection.run(partial(_run_group, self._path, units))
+            answers = await self._connection.run(partial(_run_group, self._path, self._file, units))
         except _GroupFailedError as failure:
             await self._recover(units, failure)
             return
@@ -276,12 +279,17 @@ def _fail(requests: list[_Request], failure: _GroupFailedError) -> None:
             request.answer.set_exception(error)
 
 
-def _run_group(path: Path, units: list[list[_Request]], connection: sqlite3.Connection) -> list[list[Any] | Exception]:
+def _run_group(
+    path: Path, file: OpenedFile, units: list[list[_Request]], connection: sqlite3.Connection
+) -> list[list[Any] | Exception]:
     """Run on the connection's thread: all the work in one transaction; an answer, or its error, for each unit."""
     try:
+        file.check()
         connection.execute("BEGIN IMMEDIATE")
         schema.check_version(connection, path)
         answers = [_run_unit(connection, unit) for unit in units]
+        # Again: the wait for the lock or a large batch may have taken a while.
+        file.check()
     except Exception as error:
         _roll_back(connection)
         if not isinstance(error, (sqlite3.Error, StoreError)):
