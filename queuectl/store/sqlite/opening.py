@@ -14,6 +14,7 @@ from queuectl.errors import InvalidSetting, StoreLocked
 from queuectl.settings import SETTINGS, Settings
 from queuectl.store.sqlite import schema, sql
 from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.file_system import check_file_system
 from queuectl.store.sqlite.opened_file import OpenedFile
 from queuectl.store.sqlite.store import SqliteStore
 from queuectl.store.sqlite.writer import Writer
@@ -47,6 +48,7 @@ async def open_sqlite_store(
     """Open the store at `path`; see `queuectl.store.open_store`."""
     tell = on_wait or _tell_nobody
     now = clock or _utc_now
+    check_file_system(path)
     if not read_only:
         schema.create_file(path)
     schema.check_place(path)
