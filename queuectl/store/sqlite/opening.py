@@ -13,6 +13,7 @@ import anyio
 from queuectl.errors import InvalidSetting, StoreLocked
 from queuectl.settings import SETTINGS, Settings
 from queuectl.store.sqlite import schema, sql
+from queuectl.store.sqlite.checkpoint import LogGrowth
 from queuectl.store.sqlite.connection import Connection, store_errors
 from queuectl.store.sqlite.file_system import check_file_system
 from queuectl.store.sqlite.opened_file import OpenedFile
@@ -43,6 +44,7 @@ async def open_sqlite_store(
     patient: bool,
     check_owner: bool,
     on_wait: Callable[[StoreError | None], None] | None,
+    on_growth: Callable[[int | None], None] | None,
     clock: Callable[[], datetime] | None,
 ) -> AsyncIterator[SqliteStore]:
     """Open the store at `path`; see `queuectl.store.open_store`."""
@@ -66,7 +68,8 @@ async def open_sqlite_store(
         if not patient and busy_timeout is None:
             timeout = await reader.run(_stored_busy_timeout)
         connect = partial(Connection.open, path, busy_timeout=timeout)
-        writer = Writer(path, file, connect, patient=patient, on_wait=tell)
+        growth = LogGrowth(path, on_growth or _tell_nobody)
+        writer = Writer(path, file, connect, patient=patient, on_wait=tell, growth=growth)
         await writer.open()
         async with _closing(writer):
             store = SqliteStore(path, file, reader, writer, now)
@@ -123,7 +126,7 @@ def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:
     return Settings().busy_timeout
 
 
-def _tell_nobody(_error: StoreError | None) -> None:
+def _tell_nobody(_: object) -> None:
     pass
 
 

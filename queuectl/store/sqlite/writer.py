@@ -23,7 +23,7 @@ from queuectl.errors import (
 )
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
-from queuectl.store.sqlite.checkpoint import checkpoint, is_due
+from queuectl.store.sqlite.checkpoint import LogGrowth, checkpoint, is_due
 from queuectl.store.sqlite.connection import translate
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Writer:
         *,
         patient: bool,
         on_wait: Callable[[StoreError | None], None],
+        growth: LogGrowth,
     ) -> None:
         """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass."""
         self._path = path
@@ -105,6 +106,7 @@ class Writer:
         self._closing = asyncio.Event()
         self._pause = 0.0
         self._commits = 0
+        self._growth = growth
 
     async def open(self) -> None:
         """Connect, and begin to serve."""
@@ -240,7 +242,8 @@ class Writer:
             self._commits = 0
             # Nothing is lost if it fails: the log stays as it is, and the next one that is due tries again.
             with suppress(sqlite3.Error):
-                await self._connection.run(partial(checkpoint, path=self._path))
+                is_moved = await self._connection.run(partial(checkpoint, path=self._path))
+                self._growth.note(is_moved=is_moved)
 
 
 def _rank(request: _Request) -> Rank:
