@@ -8,18 +8,24 @@ watches that file. What is changed by other programs, which do not ring, has to 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
+
+from queuectl.errors import StoreReadOnly, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Bell", "Listener", "bell_file"]
+__all__ = ["Bell", "Listener", "bell_file", "listen"]
+
+_LOOK_EVERY = 0.05
+"""Seconds between looks where the bell cannot be heard."""
 
 
 def bell_file(path: Path) -> Path:
@@ -31,8 +37,21 @@ class Bell:
     """Rings for one connection that writes."""
 
     def __init__(self, path: Path) -> None:
-        """Ring for the store at `path`."""
-        self._descriptor = os.open(bell_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Ring for the store at `path`.
+
+        Raises:
+            StoreReadOnly: this user may not write there.
+            StoreUnavailable: the file cannot be opened for another reason.
+        """
+        file = bell_file(path)
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+                raise StoreReadOnly(
+                    f"{file} cannot be written by this user: check its permissions and its folder's"
+                ) from error
+            raise StoreUnavailable(f"{file} cannot be opened: {error.strerror}") from error
 
     def ring(self) -> None:
         """Wake all who listen. Call it when the change can be seen."""
@@ -45,14 +64,48 @@ class Bell:
         os.close(self._descriptor)
 
 
+class Listener(Protocol):
+    """Waits for a store to change."""
+
+    async def wait(self, at_most: float) -> None:
+        """Return when it may have changed since the last call, or after `at_most` seconds. Many may wait."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+def listen(path: Path) -> Listener:
+    """Listen to the store at `path`, which has been opened for writing once."""
+    if sys.platform == "linux":
+        # Not everyone may watch every file, and the watches of a machine are counted: then looking will do.
+        with suppress(OSError):
+            return _Hearing(path)
+    return _Looking()
+
+
+class _Looking:
+    """Takes the place of one that hears."""
+
+    async def wait(self, at_most: float) -> None:
+        """Return after a short while, or after `at_most` seconds."""
+        await anyio.sleep(min(at_most, _LOOK_EVERY))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 if sys.platform == "linux":
     from asyncinotify import Inotify, Mask
 
-    class Listener:
+    class _Hearing:
         """Hears the bell of a store."""
 
         def __init__(self, path: Path) -> None:
-            """Listen to the store at `path`, which has been opened for writing once."""
+            """Listen to the store at `path`, which has been opened for writing once.
+
+            Raises:
+                OSError: this user may not, or has too many listeners.
+            """
             bell_file(path).touch(0o600)
             self._rung = asyncio.Event()
             self._waiting = 0
@@ -85,18 +138,3 @@ if sys.platform == "linux":
         def _hear(self) -> None:
             while self._inotify.sync_get() is not None:
                 self._rung.set()
-
-else:
-
-    class Listener:
-        """Takes the place of one that hears: there is no inotify here."""
-
-        def __init__(self, path: Path) -> None:
-            """Stand for the store at `path`."""
-
-        async def wait(self, at_most: float) -> None:
-            """Return after a short while, or after `at_most` seconds."""
-            await anyio.sleep(min(at_most, 0.05))
-
-        def close(self) -> None:
-            """Do nothing."""

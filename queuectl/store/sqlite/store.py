@@ -192,9 +192,9 @@ class SqliteStore:
         """See `EngineStore.wait_for_change`."""
         if self._listener is None:
             # Only engines and those who wait need it.
-            from queuectl.store.sqlite.bell import Listener  # noqa: PLC0415
+            from queuectl.store.sqlite.bell import listen  # noqa: PLC0415
 
-            self._listener = Listener(self._path)
+            self._listener = listen(self._path)
         await self._listener.wait(at_most)
 
     # ── The store itself ─────────────────────────────────────────────────────
