@@ -110,8 +110,12 @@ class Writer:
 
     async def open(self) -> None:
         """Connect, and begin to serve."""
-        self._connection = await self._connect()
         self._bell = Bell(self._path)
+        try:
+            self._connection = await self._connect()
+        except BaseException:
+            self._bell.close()
+            raise
         self._task = asyncio.create_task(self._serve(), name="queuectl store writer")
 
     async def close(self) -> None:
@@ -202,7 +206,7 @@ class Writer:
 
     async def _recover(self, units: list[list[_Request]], failure: _GroupFailedError) -> None:
         """Go on after a transaction that failed as a whole."""
-        if failure.unknown:
+        if failure.unknown or isinstance(failure.error, StoreReadOnly):
             await self._reconnect()
         requests = [request for unit in units for request in unit]
         if self._patient and isinstance(failure.error, _TRANSIENT) and not self._closing.is_set():
@@ -230,7 +234,8 @@ class Writer:
             self._on_wait(None)
 
     async def _reconnect(self) -> None:
-        # After an I/O error on a commit, what this connection believes of the log is not to be trusted.
+        # After an I/O error on a commit, what it believes of the log is not to be trusted; and a connection that was
+        # opened while the file could only be read will never write.
         with suppress(StoreError):
             fresh = await self._connect()
             await self._connection.close()
