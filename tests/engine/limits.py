@@ -1,4 +1,4 @@
-"""Machines that have nothing left: of space, of file descriptors."""
+"""Machines that have nothing left: of space, of file descriptors, of processes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,18 @@ def no_file_beyond(size: int) -> Iterator[None]:
 
 
 @contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    """Let this process open nothing more."""
+def no_descriptors_left(but: int = 0) -> Iterator[None]:
+    """Let this process open nothing more, or no more than so many files."""
     free = os.dup(0)
     os.close(free)
-    with _limited(resource.RLIMIT_NOFILE, free):
+    with _limited(resource.RLIMIT_NOFILE, free + but):
+        yield
+
+
+@contextmanager
+def no_processes_left() -> Iterator[None]:
+    """Let this process start no other, unless it is root's."""
+    with _limited(resource.RLIMIT_NPROC, 0):
         yield
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
-from tempfile import mkdtemp
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,36 +12,20 @@ from queuectl.events import JobFinished, StoreRecovered, StoreWaiting
 from queuectl.job import JobState
 from queuectl.store.sqlite.bell import bell_file
 from tests.engine.engines import EventLog, patient_store, running_engine
+from tests.faults.privileges import public_folder, without_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-NOBODY = 65534
 WRITES = (["enqueue", "true"], ["config", "set", "max_retries", "1"], ["dlq", "retry", "--all"])
 ENGINE = ["run", "--trust-store", "--until-idle"]
 
 
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Be a user to whom permissions apply: for root, another one. Modules must have been imported before."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
-
-
 @pytest.fixture
 def path() -> Iterator[Path]:
-    """The place of a store in a folder that every user reaches; those of pytest are closed to others."""
-    folder = Path(mkdtemp(prefix="queuectl-", dir="/tmp"))
-    folder.chmod(0o777)
-    yield folder / "queuectl.db"
-    folder.chmod(0o777)
-    shutil.rmtree(folder)
+    with public_folder() as folder:
+        yield folder / "queuectl.db"
 
 
 @pytest.fixture(autouse=True)
