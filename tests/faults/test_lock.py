@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from queuectl.store import Store
     from tests.engine.engines import Gate
 
-SHORT = Settings(lease=SECOND / 2)
+SHORT = Settings(lease=SECOND)
 WAITS = "echo $QUEUECTL_JOB_ID >> started; read line < gate"
 
 
@@ -38,7 +38,7 @@ def stranger(path: Path, *statements: str) -> Iterator[None]:
         yield
 
 
-async def test_a_lock_that_is_held_for_three_leases_ages_nobody(
+async def test_a_lock_that_is_held_for_two_leases_ages_nobody(
     store: Store, path: Path, gate: Gate, log: EventLog
 ) -> None:
     await store.enqueue([NewJob(WAITS, id="a", queue="one"), NewJob(WAITS, id="b", queue="other")])
@@ -51,7 +51,7 @@ async def test_a_lock_that_is_held_for_three_leases_ages_nobody(
         await until(lambda: len(lines_in(path.with_name("started"))) == 2)
         before = await store.engines()
         with stranger(path, "BEGIN IMMEDIATE"):
-            await asyncio.sleep(3 * SHORT.lease.total_seconds())
+            await asyncio.sleep(2 * SHORT.lease.total_seconds())
             gate.open(2)
             assert len(await store.engines()) == 2
         await until(lambda: len(log.of(JobFinished) + other.log.of(JobFinished)) == 2)
