@@ -242,7 +242,7 @@ class SqliteStore:
 
 def _in_one_view(file: OpenedFile, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     """Run a function that reads, so that all its statements see the store at the same moment."""
-    file.check()
+    file.check_often()
     connection.execute("BEGIN")
     try:
         return work(connection)

@@ -292,12 +292,14 @@ def _run_group(
 ) -> list[list[Any] | Exception]:
     """Run on the connection's thread: all the work in one transaction; an answer, or its error, for each unit."""
     try:
-        file.check()
         connection.execute("BEGIN IMMEDIATE")
         schema.check_version(connection, path)
         answers = [_run_unit(connection, unit) for unit in units]
-        # Again: the wait for the lock or a large batch may have taken a while.
-        file.check()
+        # Last of all, so that no client is told of a job that is stored where nobody will find it.
+        if any(unit[0].rank is Rank.CLIENT for unit in units):
+            file.check()
+        else:
+            file.check_often()
     except Exception as error:
         _roll_back(connection)
         if not isinstance(error, (sqlite3.Error, StoreError)):
