@@ -20,7 +20,7 @@ from queuectl.job import JobState, NewJob
 from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, Signalled, SpawnFailed, TimedOut
 from queuectl.store import open_store
 from queuectl.store.sqlite import schema
-from queuectl.transition import decide
+from queuectl.transition import Action, decide
 from tests.factories import ONE_ATTEMPT, SECOND, START, Clock, all_jobs, end, execution, new_engine, printed, take
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ ENDS: dict[str, tuple[Outcome, ...]] = {
     "dead-not-started": (Exited(3), SpawnFailed("the program x does not exist", 127)),
     "cancelled": (Cancelled(),),
     "failed": (Exited(75),),
+    "retried": (Exited(0),),
+    "retried-and-running": (Exited(1), Exited(1)),
 }
 """How the runs of some jobs end."""
 
@@ -73,12 +75,15 @@ async def furnish(path: Path) -> None:
             for outcome in outcomes:
                 clock.advance(timedelta(minutes=1))
                 await end(store, await take(store, "engine-1"), outcome, output=printed(b"o\0\xff", b"err"))
+        await store.apply(Action.RETRY, ["retried-and-running"])
+        await take(store, "engine-1")
         await _leave_one_running(store, "processing", "engine-1")
         await _leave_one_running(store, "orphan", "engine-2")
         await _leave_one_running(store, "crashed", "engine-3")
         await _bury_engines(store)
         await store.enqueue([EVERY_KEY])
         await _add(store, "pending", "blocked")
+        await store.apply(Action.RETRY, ["retried"])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE jobs SET state = 'blocked', ready = 0 WHERE id = 'blocked'")
 

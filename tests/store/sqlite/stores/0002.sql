@@ -5,7 +5,7 @@ CREATE TABLE claim_tokens (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     last     INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "claim_tokens" VALUES(1,17);
+INSERT INTO "claim_tokens" VALUES(1,21);
 CREATE TABLE config (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -21,10 +21,10 @@ CREATE TABLE counts (
 INSERT INTO "counts" VALUES('default','blocked',1);
 INSERT INTO "counts" VALUES('default','cancelled',1);
 INSERT INTO "counts" VALUES('default','completed',1);
-INSERT INTO "counts" VALUES('default','dead',4);
-INSERT INTO "counts" VALUES('default','failed',1);
-INSERT INTO "counts" VALUES('default','pending',2);
-INSERT INTO "counts" VALUES('default','processing',2);
+INSERT INTO "counts" VALUES('default','dead',5);
+INSERT INTO "counts" VALUES('default','failed',0);
+INSERT INTO "counts" VALUES('default','pending',3);
+INSERT INTO "counts" VALUES('default','processing',3);
 INSERT INTO "counts" VALUES('empty','completed',0);
 INSERT INTO "counts" VALUES('empty','pending',0);
 INSERT INTO "counts" VALUES('empty','processing',0);
@@ -102,14 +102,16 @@ INSERT INTO "jobs" VALUES(3,'dead-signalled','dead',0,'default',0,1893499562000,
 INSERT INTO "jobs" VALUES(4,'dead-timed-out','dead',0,'default',0,1893499682000,2,2,0,1893499620000,1893499740000,1893499740000,1893499740000,'engine-1',109,10,NULL,NULL,NULL,'timed out after 1s','timed_out',NULL,1893499740000,1000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
 INSERT INTO "jobs" VALUES(5,'dead-not-started','dead',0,'default',0,1893499802000,2,2,0,1893499740000,1893499860000,1893499860000,1893499860000,'engine-1',111,12,NULL,NULL,127,'could not start: the program x does not exist','spawn_failed',NULL,1893499860000,1000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
 INSERT INTO "jobs" VALUES(6,'cancelled','cancelled',0,'default',0,1893499860000,0,1,0,1893499860000,1893499920000,1893499920000,1893499920000,'engine-1',112,13,NULL,NULL,NULL,'cancelled','cancelled',NULL,1893499920000,1000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(7,'failed','failed',0,'default',0,1893499982000,1,1,0,1893499920000,1893499980000,1893499980000,NULL,'engine-1',113,14,NULL,NULL,75,'exit code 75','exited',NULL,1893499980000,1000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(8,'processing','processing',0,'default',0,1893499980000,0,1,0,1893499980000,1893499980000,1893499980000,NULL,'engine-1',114,15,4711,'12345',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(9,'orphan','processing',0,'default',0,1893499980000,0,1,0,1893499980000,1893499980000,1893499980000,NULL,'engine-2',115,16,4711,'12345',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(10,'crashed','pending',1,'default',0,1893499980000,0,1,1,1893499980000,1893499980000,1893499980000,NULL,'engine-3',116,17,NULL,NULL,NULL,'its engine died','engine_died',NULL,1893499980000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(11,'every-key','pending',0,'mail',7,1893585600000,0,0,0,1893499980000,1893499980000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,90000,5,'linear',1.5,60000,0.25,'[1,75]','[2]',1,'["nightly","eu"]','/srv','["printf","%s\n","ünï code"]','{"KEY":"välue"}','line
+INSERT INTO "jobs" VALUES(7,'failed','dead',0,'default',0,1893499982000,2,2,0,1893499920000,1893500100000,1893500100000,1893500100000,'engine-1',115,16,NULL,NULL,1,'exit code 1','exited',NULL,1893500100000,1000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(8,'retried','pending',1,'default',0,1893500160000,0,1,0,1893499980000,1893500160000,1893500040000,NULL,'engine-1',114,15,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(9,'retried-and-running','processing',0,'default',0,1893500160000,0,2,0,1893500040000,1893500160000,1893500160000,NULL,'engine-1',117,18,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(10,'processing','processing',0,'default',0,1893500160000,0,1,0,1893500160000,1893500160000,1893500160000,NULL,'engine-1',118,19,4711,'12345',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(11,'orphan','processing',0,'default',0,1893500160000,0,1,0,1893500160000,1893500160000,1893500160000,NULL,'engine-2',119,20,4711,'12345',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(12,'crashed','pending',1,'default',0,1893500160000,0,1,1,1893500160000,1893500160000,1893500160000,NULL,'engine-3',120,21,NULL,NULL,NULL,'its engine died','engine_died',NULL,1893500160000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(13,'every-key','pending',0,'mail',7,1893585600000,0,0,0,1893500160000,1893500160000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,90000,5,'linear',1.5,60000,0.25,'[1,75]','[2]',1,'["nightly","eu"]','/srv','["printf","%s\n","ünï code"]','{"KEY":"välue"}','line
 ');
-INSERT INTO "jobs" VALUES(12,'pending','pending',1,'default',0,1893499980000,0,0,0,1893499980000,1893499980000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
-INSERT INTO "jobs" VALUES(13,'blocked','blocked',0,'default',0,1893499980000,0,0,0,1893499980000,1893499980000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(14,'pending','pending',1,'default',0,1893500160000,0,0,0,1893500160000,1893500160000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
+INSERT INTO "jobs" VALUES(15,'blocked','blocked',0,'default',0,1893500160000,0,0,0,1893500160000,1893500160000,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]',0,'[]','/','true','{}','');
 CREATE TABLE output (
     id      INTEGER PRIMARY KEY,
     job_seq INTEGER NOT NULL,
@@ -144,9 +146,15 @@ INSERT INTO "output" VALUES(23,6,1,'stdout',0,X'6F00FF');
 INSERT INTO "output" VALUES(24,6,1,'stderr',0,X'657272');
 INSERT INTO "output" VALUES(25,7,1,'stdout',0,X'6F00FF');
 INSERT INTO "output" VALUES(26,7,1,'stderr',0,X'657272');
-INSERT INTO "output" VALUES(27,8,1,'stdout',0,X'736F20666172');
-INSERT INTO "output" VALUES(28,9,1,'stdout',0,X'736F20666172');
-INSERT INTO "output" VALUES(29,10,1,'stdout',0,X'736F20666172');
+INSERT INTO "output" VALUES(27,8,1,'stdout',0,X'6F00FF');
+INSERT INTO "output" VALUES(28,8,1,'stderr',0,X'657272');
+INSERT INTO "output" VALUES(29,7,2,'stdout',0,X'6F00FF');
+INSERT INTO "output" VALUES(30,7,2,'stderr',0,X'657272');
+INSERT INTO "output" VALUES(31,9,1,'stdout',0,X'6F00FF');
+INSERT INTO "output" VALUES(32,9,1,'stderr',0,X'657272');
+INSERT INTO "output" VALUES(33,10,1,'stdout',0,X'736F20666172');
+INSERT INTO "output" VALUES(34,11,1,'stdout',0,X'736F20666172');
+INSERT INTO "output" VALUES(35,12,1,'stdout',0,X'736F20666172');
 CREATE TABLE runs (
     job_seq     INTEGER NOT NULL,
     run         INTEGER NOT NULL CHECK (run >= 1),
@@ -169,6 +177,9 @@ INSERT INTO "runs" VALUES(2,1,1,'engine-1',5,104,'exited',1,NULL,'exit code 1',1
 INSERT INTO "runs" VALUES(3,1,1,'engine-1',7,106,'signalled',NULL,9,'killed by signal 9',1893499560000,1893499560000,1000000);
 INSERT INTO "runs" VALUES(4,1,1,'engine-1',9,108,'timed_out',NULL,NULL,'timed out after 1s',1893499680000,1893499680000,1000000);
 INSERT INTO "runs" VALUES(5,1,1,'engine-1',11,110,'exited',3,NULL,'exit code 3',1893499800000,1893499800000,1000000);
+INSERT INTO "runs" VALUES(7,1,1,'engine-1',14,113,'exited',75,NULL,'exit code 75',1893499980000,1893499980000,1000000);
+INSERT INTO "runs" VALUES(8,1,1,'engine-1',15,114,'exited',0,NULL,NULL,1893500040000,1893500040000,1000000);
+INSERT INTO "runs" VALUES(9,1,1,'engine-1',17,116,'exited',1,NULL,'exit code 1',1893500160000,1893500160000,1000000);
 CREATE UNIQUE INDEX output_of_run ON output (job_seq, run, stream, offset);
 CREATE INDEX jobs_ready ON jobs (queue, priority DESC, run_at, seq) WHERE ready = 1;
 CREATE INDEX jobs_waiting ON jobs (run_at) WHERE ready = 0 AND state IN ('pending', 'failed');
