@@ -61,7 +61,7 @@ async def open_sqlite_store(
     async with _closing(await Connection.open(path, busy_timeout=timeout, read_only=cannot_write)) as reader:
         await _prepare(reader, path, read_only=read_only, on_wait=tell if patient else None)
         # Before the connection that writes is made: should that come upon another file, it writes nothing.
-        file = await reader.run(partial(_opened_file, path=path))
+        file = OpenedFile(path)
         if read_only:
             yield SqliteStore(path, file, reader, None, now)
             return
@@ -108,12 +108,6 @@ async def _prepare(
             waits = True
     if on_wait is not None and waits:
         on_wait(None)
-
-
-def _opened_file(connection: sqlite3.Connection, path: Path) -> OpenedFile:
-    # In a store that was just made, the log comes with the first look.
-    schema.version_of(connection)
-    return OpenedFile(path)
 
 
 def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:

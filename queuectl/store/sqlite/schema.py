@@ -141,6 +141,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
             _apply(connection, path, migration)
     if not read_only:
         _use_wal(connection, path)
+        # The log of a store that was just made comes with the first look at it, and whoever opens it counts on it.
+        version_of(connection)
 
 
 def _refuse_newer(version: int, path: Path) -> None:
