@@ -423,5 +423,5 @@ def test_a_store_does_what_its_model_does(new_url: Callable[[], str]) -> None:
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=40, stateful_step_count=50, report_multiple_bugs=False),
+        settings=settings(max_examples=30, stateful_step_count=50, report_multiple_bugs=False),
     )
