@@ -29,6 +29,8 @@ __all__ = [
     "StopForced",
     "StoreRecovered",
     "StoreWaiting",
+    "WalEmptied",
+    "WalGrown",
 ]
 
 
@@ -147,6 +149,19 @@ class StoreRecovered:
     """The store can be written again."""
 
 
+@dataclass(frozen=True, slots=True)
+class WalGrown:
+    """The store's write-ahead log cannot begin anew, because someone has been reading for long, and grows."""
+
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalEmptied:
+    """The log that had grown can begin anew, and is cut then."""
+
+
 Event: TypeAlias = (
     EngineStarted
     | DrainStarted
@@ -162,5 +177,7 @@ Event: TypeAlias = (
     | SettingsRefused
     | StoreWaiting
     | StoreRecovered
+    | WalGrown
+    | WalEmptied
 )
 Listener: TypeAlias = "Callable[[Event], None]"

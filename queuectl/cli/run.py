@@ -12,7 +12,7 @@ from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import Invocation, command, duration_option
 from queuectl.cli.progress import shown
 from queuectl.cli.render import print_document
-from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting
+from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.job import JobState
 from queuectl.store import open_store
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from queuectl.engine import EngineReport
-    from queuectl.errors import StoreError
     from queuectl.events import Listener
     from queuectl.registration import QueueCounts
     from queuectl.store.base import Store
@@ -122,12 +121,17 @@ def _patient_store(
 ) -> AbstractAsyncContextManager[Store]:
     """Open the store for an engine, which waits without end where a command gives up."""
 
-    def on_wait(error: StoreError | None) -> None:
-        event = StoreRecovered() if error is None else StoreWaiting(str(error))
+    def emit(event: Event) -> None:
         for listener in listeners:
             listener(event)
 
-    return open_store(invocation.url, patient=True, check_owner=check_owner, on_wait=on_wait)
+    return open_store(
+        invocation.url,
+        patient=True,
+        check_owner=check_owner,
+        on_wait=lambda error: emit(StoreRecovered() if error is None else StoreWaiting(str(error))),
+        on_growth=lambda size: emit(WalEmptied() if size is None else WalGrown(size)),
+    )
 
 
 def _processors() -> int:

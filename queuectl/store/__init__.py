@@ -31,14 +31,17 @@ async def open_store(
     patient: bool = False,
     check_owner: bool = False,
     on_wait: Callable[[StoreError | None], None] | None = None,
+    on_growth: Callable[[int | None], None] | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> AsyncIterator[Store]:
     """Open the store at `place`, a path, and close it at the end.
 
     A store that is missing is made, an older one migrated, unless `read_only`. A writer waits `busy_timeout` for
     others; None means as long as the stored setting of that name says. A `patient` one waits without end, also while
-    the disk is full or fails, and calls `on_wait` with the reason when that begins and with None when it ends. With
-    `check_owner` a store is refused that others may write to. `clock` gives the time in place of the machine's.
+    the disk is full or fails, and calls `on_wait` with the reason when that begins and with None when it ends.
+    `on_growth` is called with the bytes of the store's log when that grows because someone reads for long, and with
+    None when that is over. With `check_owner` a store is refused that others may write to. `clock` gives the time
+    in place of the machine's.
 
     Raises:
         StoreError: there is no store that can be used; the class says why. Whatever is there is left as it is.
@@ -56,6 +59,7 @@ async def open_store(
         patient=patient,
         check_owner=check_owner,
         on_wait=on_wait,
+        on_growth=on_growth,
         clock=clock,
     ) as store:
         yield store

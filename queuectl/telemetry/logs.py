@@ -25,6 +25,8 @@ from queuectl.events import (
     StopForced,
     StoreRecovered,
     StoreWaiting,
+    WalEmptied,
+    WalGrown,
 )
 from queuectl.job import JobState
 from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, Outcome, Signalled, SpawnFailed, TimedOut
@@ -77,10 +79,8 @@ def log_event(event: Event) -> None:
             _log.warning("no process could be started; slowing down", reason=reason, pause=pause.total_seconds())
         case SettingsRefused(reason=reason):
             _log.warning("stored settings refused; keeping the earlier ones", reason=reason)
-        case StoreWaiting(reason=reason):
-            _log.warning("the store cannot be used now; waiting", reason=reason)
-        case StoreRecovered():
-            _log.warning("the store can be used again")
+        case StoreWaiting() | StoreRecovered() | WalGrown() | WalEmptied():
+            _log_store(event)
         case _:
             assert_never(event)
 
@@ -113,6 +113,20 @@ def _log_engine(event: EngineStarted | DrainStarted | StopForced | EngineStopped
             _log.info("engine stopped", engine=engine_id, given_back=given_back)
         case EngineFenced(engine_id=engine_id):
             _log.warning("taken for dead by others; starting anew", engine=engine_id)
+        case _:
+            assert_never(event)
+
+
+def _log_store(event: StoreWaiting | StoreRecovered | WalGrown | WalEmptied) -> None:
+    match event:
+        case StoreWaiting(reason=reason):
+            _log.warning("the store cannot be used now; waiting", reason=reason)
+        case StoreRecovered():
+            _log.warning("the store can be used again")
+        case WalGrown(size=size):
+            _log.warning("someone has been reading the store for long, and its log grows", bytes=size)
+        case WalEmptied():
+            _log.warning("the store's log is in bounds again")
         case _:
             assert_never(event)
 

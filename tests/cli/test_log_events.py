@@ -57,6 +57,8 @@ EVENTS: list[tuple[events.Event, str, str]] = [
     (events.SettingsRefused("bad"), "warning", "stored settings refused; keeping the earlier ones"),
     (events.StoreWaiting("locked"), "warning", "the store cannot be used now; waiting"),
     (events.StoreRecovered(), "warning", "the store can be used again"),
+    (events.WalGrown(1), "warning", "someone has been reading the store for long, and its log grows"),
+    (events.WalEmptied(), "warning", "the store's log is in bounds again"),
 ]
 
 

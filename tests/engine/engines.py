@@ -16,7 +16,7 @@ import psutil
 
 import queuectl
 from queuectl.engine import Engine, EngineReport
-from queuectl.events import Event, StoreRecovered, StoreWaiting
+from queuectl.events import Event, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.settings import Settings
 from queuectl.store import open_store
 from tests.engine.commands import until
@@ -51,6 +51,10 @@ class EventLog:
     def on_wait(self, error: StoreError | None) -> None:
         """Keep, as a patient store's listener, what it says."""
         self(StoreRecovered() if error is None else StoreWaiting(str(error)))
+
+    def on_growth(self, size: int | None) -> None:
+        """Keep what it says about the growth of its log."""
+        self(WalEmptied() if size is None else WalGrown(size))
 
     def of(self, kind: type[E], job: str | None = None) -> list[E]:
         """Give the events of one kind, all of them or those about one job."""
@@ -129,7 +133,7 @@ async def run_until_idle(store: Store, **options: Any) -> tuple[EngineReport, Ev
 @asynccontextmanager
 async def patient_store(path: Path, log: EventLog) -> AsyncIterator[Store]:
     """Open a store as the engine's command does, with a log of its troubles."""
-    async with open_store(path, patient=True, on_wait=log.on_wait) as store:
+    async with open_store(path, patient=True, on_wait=log.on_wait, on_growth=log.on_growth) as store:
         yield store
 
 

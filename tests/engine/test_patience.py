@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +15,9 @@ from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from tests.engine.commands import MIB, until
 from tests.engine.engines import DEADLINE, RunningEngine, lines_in, running_engine, strays
+from tests.engine.limits import limit_size, no_descriptors_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from queuectl.store.sqlite.store import SqliteStore
@@ -49,17 +47,6 @@ async def test_a_store_that_another_process_has_locked_is_waited_for(
         job = await store.get(job_id)
         assert (job.state, job.attempts, job.runs) == (JobState.COMPLETED, 1, 1)
         assert (await store.read_output(job_id, 1)).stdout == b"done\n"
-
-
-async def limit_size(store: SqliteStore, pages: int | None) -> None:
-    """Let the store grow no further than to so many pages; None for those that it has now."""
-    assert store._writer is not None
-
-    def limit(connection: sqlite3.Connection) -> None:
-        most = pages or connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {most}").fetchall()
-
-    await store._writer._connection.run(limit)
 
 
 async def test_results_are_kept_while_the_store_is_full(
@@ -99,19 +86,6 @@ async def test_trouble_that_does_not_pass_ends_the_engine_and_its_commands(
         await running.report()
 
     assert strays(folder) == []
-
-
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    """Let this process open nothing more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_job_that_finds_no_descriptor_left_is_given_back_until_there_are_some(store: SqliteStore) -> None:

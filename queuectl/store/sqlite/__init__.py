@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from queuectl.store.sqlite import claims, engines, enqueue, figures, jobs, upgrade
+    from queuectl.store.sqlite import claims, engines, enqueue, figures, jobs, listener, upgrade
 
-__all__ = ["claims", "engines", "enqueue", "figures", "jobs", "upgrade"]
+__all__ = ["claims", "engines", "enqueue", "figures", "jobs", "listener", "upgrade"]
 
 
 def __getattr__(name: str) -> ModuleType:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f"{__name__}.{name}")
+
+
+def load_all() -> None:
+    """Load every module now, for one that stays: later it may have no descriptor left to read one with."""
+    for name in __all__:
+        import_module(f"{__name__}.{name}")

@@ -8,9 +8,12 @@ now and then.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from queuectl.errors import StoreReadOnly, StoreUnavailable
 
 __all__ = ["Bell", "bell_file"]
 
@@ -24,8 +27,21 @@ class Bell:
     """Rings for one connection that writes."""
 
     def __init__(self, path: Path) -> None:
-        """Ring for the store at `path`."""
-        self._descriptor = os.open(bell_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Ring for the store at `path`.
+
+        Raises:
+            StoreReadOnly: this user may not write there.
+            StoreUnavailable: the file cannot be opened for another reason.
+        """
+        file = bell_file(path)
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+                raise StoreReadOnly(
+                    f"{file} cannot be written by this user: check its permissions and its folder's"
+                ) from error
+            raise StoreUnavailable(f"{file} cannot be opened: {error.strerror}") from error
 
     def ring(self) -> None:
         """Wake all who listen. Call it when the change can be seen."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from queuectl.store.sqlite.connection import WAL_LIMIT, configure, uri_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["checkpoint", "is_due"]
+__all__ = ["LogGrowth", "checkpoint", "is_due", "wal_size"]
 
 _COMMITS = 64
 """The log stays short so, and its file is written over again and again: to make it longer takes a commit half as long
@@ -29,10 +30,11 @@ def is_due(path: Path, commits: int) -> bool:
     """Tell whether the log wants to be moved after so many commits since the last time."""
     if commits % _LOOK_EVERY:
         return False
-    return commits >= _COMMITS or _wal_size(path) > WAL_LIMIT
+    return commits >= _COMMITS or wal_size(path) > WAL_LIMIT
 
 
-def _wal_size(path: Path) -> int:
+def wal_size(path: Path) -> int:
+    """Give the size of the log's file in bytes; 0 where there is none."""
     try:
         return os.stat(f"{path}-wal").st_size  # noqa: PTH116 - a Path would cost more than the call
     except FileNotFoundError:
@@ -64,3 +66,27 @@ def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
     finally:
         connection.execute("ROLLBACK")
     return not busy and moved == length
+
+
+class LogGrowth:
+    """Tells when the log grows in spite of checkpoints, which is when someone reads for long, and when that is over."""
+
+    def __init__(self, path: Path, tell: Callable[[int | None], None]) -> None:
+        """Watch the log of the store at `path`.
+
+        `tell` is called with its size in bytes when it is twice what checkpoints should keep it to, and whenever it has
+        doubled since; then with None, as soon as it can begin anew.
+        """
+        self._path = path
+        self._tell = tell
+        self._told = WAL_LIMIT
+
+    def note(self, *, is_moved: bool) -> None:
+        """Say whether a checkpoint has moved all of the log."""
+        size = wal_size(self._path)
+        if is_moved and self._told > WAL_LIMIT:
+            self._told = WAL_LIMIT
+            self._tell(None)
+        elif not is_moved and size >= 2 * self._told:
+            self._told = size
+            self._tell(size)

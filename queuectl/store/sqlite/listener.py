@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -15,17 +15,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "listen"]
+
+_LOOK_EVERY = 0.05
+"""Seconds between looks where the bell cannot be heard."""
+
+
+class Listener(Protocol):
+    """Waits for a store to change."""
+
+    async def wait(self, at_most: float) -> None:
+        """Return when it may have changed since the last call, or after `at_most` seconds. Many may wait."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+def listen(path: Path) -> Listener:
+    """Listen to the store at `path`, which has been opened for writing once."""
+    if sys.platform == "linux":
+        # Not everyone may watch every file, and the watches of a machine are counted: then looking will do.
+        with suppress(OSError):
+            return _Hearing(path)
+    return _Looking()
+
+
+class _Looking:
+    """Takes the place of one that hears."""
+
+    async def wait(self, at_most: float) -> None:
+        """Return after a short while, or after `at_most` seconds."""
+        await anyio.sleep(min(at_most, _LOOK_EVERY))
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 if sys.platform == "linux":
     from asyncinotify import Inotify, Mask
 
-    class Listener:
+    class _Hearing:
         """Hears the bell of a store."""
 
         def __init__(self, path: Path) -> None:
-            """Listen to the store at `path`, which has been opened for writing once."""
+            """Listen to the store at `path`, which has been opened for writing once.
+
+            Raises:
+                OSError: this user may not, or has too many listeners.
+            """
             bell_file(path).touch(0o600)
             self._rung = asyncio.Event()
             self._waiting = 0
@@ -58,18 +95,3 @@ if sys.platform == "linux":
         def _hear(self) -> None:
             while self._inotify.sync_get() is not None:
                 self._rung.set()
-
-else:
-
-    class Listener:
-        """Takes the place of one that hears: there is no inotify here."""
-
-        def __init__(self, path: Path) -> None:
-            """Stand for the store at `path`."""
-
-        async def wait(self, at_most: float) -> None:
-            """Return after a short while, or after `at_most` seconds."""
-            await anyio.sleep(min(at_most, 0.05))
-
-        def close(self) -> None:
-            """Do nothing."""

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from queuectl.errors import InvalidSetting, StoreLocked
 from queuectl.settings import SETTINGS, Settings
+from queuectl.store import sqlite
 from queuectl.store.sqlite import schema, sql
+from queuectl.store.sqlite.checkpoint import LogGrowth
 from queuectl.store.sqlite.connection import Connection, store_errors
+from queuectl.store.sqlite.file_system import check_file_system
+from queuectl.store.sqlite.opened_file import OpenedFile
 from queuectl.store.sqlite.shield import to_the_end
 from queuectl.store.sqlite.store import SqliteStore
 from queuectl.store.sqlite.writer import Writer
@@ -40,11 +44,15 @@ async def open_sqlite_store(
     patient: bool,
     check_owner: bool,
     on_wait: Callable[[StoreError | None], None] | None,
+    on_growth: Callable[[int | None], None] | None,
     clock: Callable[[], datetime] | None,
 ) -> AsyncIterator[SqliteStore]:
     """Open the store at `path`; see `queuectl.store.open_store`."""
+    if patient:
+        sqlite.load_all()
     tell = on_wait or _tell_nobody
     now = clock or _utc_now
+    check_file_system(path)
     if not read_only:
         schema.create_file(path)
     schema.check_place(path)
@@ -54,16 +62,19 @@ async def open_sqlite_store(
     cannot_write = read_only and not os.access(path, os.W_OK)
     async with _closing(await Connection.open(path, busy_timeout=timeout, read_only=cannot_write)) as reader:
         await _prepare(reader, path, read_only=read_only, on_wait=tell if patient else None)
+        # Before the connection that writes is made: should that come upon another file, it writes nothing.
+        file = OpenedFile(path)
         if read_only:
-            yield SqliteStore(path, reader, None, now)
+            yield SqliteStore(path, file, reader, None, now)
             return
         if not patient and busy_timeout is None:
             timeout = await reader.run(_stored_busy_timeout)
         connect = partial(Connection.open, path, busy_timeout=timeout)
-        writer = Writer(path, connect, patient=patient, on_wait=tell)
+        growth = LogGrowth(path, on_growth or _tell_nobody)
+        writer = Writer(path, file, connect, patient=patient, on_wait=tell, growth=growth)
         await writer.open()
         async with _closing(writer):
-            store = SqliteStore(path, reader, writer, now)
+            store = SqliteStore(path, file, reader, writer, now)
             try:
                 yield store
             finally:
@@ -110,7 +121,7 @@ def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:
     return Settings().busy_timeout
 
 
-def _tell_nobody(_error: StoreError | None) -> None:
+def _tell_nobody(_: object) -> None:
     pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from queuectl.store.sqlite.connection import store_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 __all__ = ["SCHEMA_VERSION", "check_owner", "check_place", "check_version", "create_file", "prepare", "version_of"]
 
@@ -59,14 +61,20 @@ def check_place(path: Path) -> None:
     Raises:
         StoreMissing: there is nothing.
         StoreForeign: there is something else.
-        StoreReadOnly: this user may not read it.
+        StoreReadOnly: this user may not read it, or not even look for it.
         StoreUnavailable: SQLite here is too old.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreUnavailable(f"SQLite {sqlite3.sqlite_version} is too old: queuectl needs 3.37 or newer")
-    if not path.exists():
-        raise StoreMissing(f"there is no store at {path}: make one with 'queuectl db init', or name another with --db")
-    if not path.is_file():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreMissing(
+            f"there is no store at {path}: make one with 'queuectl db init', or name another with --db"
+        ) from None
+    except OSError as error:
+        raise StoreReadOnly(f"{path} cannot be reached by this user: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
         raise StoreForeign(f"{path} is no file, so it is no queuectl store: name another with --db")
     if not os.access(path, os.R_OK):
         raise StoreReadOnly(f"{path} cannot be read by this user: check its permissions")
@@ -130,6 +138,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
         sqlite.upgrade.upgrade(connection, path, version)
     if not read_only:
         _use_wal(connection, path)
+        # The log of a store that was just made comes with the first look at it, and whoever opens it counts on it.
+        version_of(connection)
 
 
 def _refuse_newer(version: int, path: Path) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from queuectl.store.base import Execution, Selection
     from queuectl.store.sqlite.claims import QueueTurn
     from queuectl.store.sqlite.listener import Listener
+    from queuectl.store.sqlite.opened_file import OpenedFile
     from queuectl.transition import Action, Transition
 
 __all__ = ["SqliteStore"]
@@ -44,8 +45,11 @@ _PAGE = 500
 class SqliteStore:
     """Jobs in one SQLite file."""
 
-    def __init__(self, path: Path, reader: Connection, writer: Writer | None, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, path: Path, file: OpenedFile, reader: Connection, writer: Writer | None, clock: Callable[[], datetime]
+    ) -> None:
         self._path = path
+        self._file = file
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -187,10 +191,7 @@ class SqliteStore:
     async def wait_for_change(self, at_most: float) -> None:
         """See `EngineStore.wait_for_change`."""
         if self._listener is None:
-            # Only engines and those who wait need it.
-            from queuectl.store.sqlite.listener import Listener  # noqa: PLC0415
-
-            self._listener = Listener(self._path)
+            self._listener = sqlite.listener.listen(self._path)
         await self._listener.wait(at_most)
 
     # ── The store itself ─────────────────────────────────────────────────────
@@ -232,7 +233,7 @@ class SqliteStore:
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with store_errors(str(self._path)):
-            return await self._reader.run(partial(_in_one_view, work))
+            return await self._reader.run(partial(_in_one_view, self._file, work))
 
     def stop_listening(self) -> None:
         """Hear of no more changes."""
@@ -240,8 +241,9 @@ class SqliteStore:
             self._listener.close()
 
 
-def _in_one_view(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+def _in_one_view(file: OpenedFile, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     """Run a function that reads, so that all its statements see the store at the same moment."""
+    file.check_often()
     connection.execute("BEGIN")
     try:
         return work(connection)

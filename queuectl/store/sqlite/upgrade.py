@@ -12,6 +12,8 @@ from queuectl.store.sqlite import rows, schema, sql
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from queuectl.registration import ProcessIdentity
+
 __all__ = ["upgrade"]
 
 
@@ -55,11 +57,13 @@ def _statements(script: str) -> list[str]:
 
 
 def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
-    live = [
-        engine
-        for engine in map(rows.engine, connection.execute(sql.ENGINES).fetchall())
-        if not liveness.is_gone(engine.process)
-    ]
+    registered = map(rows.engine, connection.execute(sql.ENGINES).fetchall())
+    live = [engine for engine in registered if not _has_ended(engine.process)]
     if live:
         names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
         raise StoreOlder(f"{path} has an older schema, and engine {names} still runs on it: stop it first")
+
+
+def _has_ended(process: ProcessIdentity) -> bool:
+    # Who uses this file does so on this machine, so that no process of another boot is left.
+    return liveness.is_gone(process) or liveness.is_of_another_boot(process)

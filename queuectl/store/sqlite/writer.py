@@ -21,7 +21,7 @@ from queuectl.errors import (
 )
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
-from queuectl.store.sqlite.checkpoint import checkpoint, is_due
+from queuectl.store.sqlite.checkpoint import LogGrowth, checkpoint, is_due
 from queuectl.store.sqlite.connection import translate
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.store.sqlite.connection import Connection
+    from queuectl.store.sqlite.opened_file import OpenedFile
 
 __all__ = ["Rank", "Writer"]
 
@@ -85,13 +86,16 @@ class Writer:
     def __init__(
         self,
         path: Path,
+        file: OpenedFile,
         connect: Callable[[], Awaitable[Connection]],
         *,
         patient: bool,
         on_wait: Callable[[StoreError | None], None],
+        growth: LogGrowth,
     ) -> None:
-        """Write to the store at `path`; a `patient` writer tries again without end where trouble may pass."""
+        """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass."""
         self._path = path
+        self._file = file
         self._connect = connect
         self._patient = patient
         self._on_wait = on_wait
@@ -100,11 +104,16 @@ class Writer:
         self._closing = asyncio.Event()
         self._pause = 0.0
         self._commits = 0
+        self._growth = growth
 
     async def open(self) -> None:
         """Connect, and begin to serve."""
-        self._connection = await self._connect()
         self._bell = Bell(self._path)
+        try:
+            self._connection = await self._connect()
+        except BaseException:
+            self._bell.close()
+            raise
         self._task = asyncio.create_task(self._serve(), name="queuectl store writer")
 
     async def close(self) -> None:
@@ -179,7 +188,7 @@ class Writer:
     async def _transact(self, requests: list[_Request]) -> None:
         units = _units(requests)
         try:
-            answers = await self._connection.run(partial(_run_group, self._path, units))
+            answers = await self._connection.run(partial(_run_group, self._path, self._file, units))
         except _GroupFailedError as failure:
             await self._recover(units, failure)
             return
@@ -195,7 +204,7 @@ class Writer:
 
     async def _recover(self, units: list[list[_Request]], failure: _GroupFailedError) -> None:
         """Go on after a transaction that failed as a whole."""
-        if failure.unknown:
+        if failure.unknown or isinstance(failure.error, StoreReadOnly):
             await self._reconnect()
         requests = [request for unit in units for request in unit]
         if self._patient and isinstance(failure.error, _TRANSIENT) and not self._closing.is_set():
@@ -224,7 +233,8 @@ class Writer:
             self._on_wait(None)
 
     async def _reconnect(self) -> None:
-        # After an I/O error on a commit, what this connection believes of the log is not to be trusted.
+        # After an I/O error on a commit, what it believes of the log is not to be trusted; and a connection that was
+        # opened while the file could only be read will never write.
         with suppress(StoreError):
             fresh = await self._connect()
             await self._connection.close()
@@ -236,7 +246,8 @@ class Writer:
             self._commits = 0
             # Nothing is lost if it fails: the log stays as it is, and the next one that is due tries again.
             with suppress(sqlite3.Error):
-                await self._connection.run(partial(checkpoint, path=self._path))
+                is_moved = await self._connection.run(partial(checkpoint, path=self._path))
+                self._growth.note(is_moved=is_moved)
 
 
 def _rank(request: _Request) -> Rank:
@@ -275,12 +286,19 @@ def _fail(requests: list[_Request], failure: _GroupFailedError) -> None:
             request.answer.set_exception(error)
 
 
-def _run_group(path: Path, units: list[list[_Request]], connection: sqlite3.Connection) -> list[list[Any] | Exception]:
+def _run_group(
+    path: Path, file: OpenedFile, units: list[list[_Request]], connection: sqlite3.Connection
+) -> list[list[Any] | Exception]:
     """Run on the connection's thread: all the work in one transaction; an answer, or its error, for each unit."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         schema.check_version(connection, path)
         answers = [_run_unit(connection, unit) for unit in units]
+        # Last of all, so that no client is told of a job that is stored where nobody will find it.
+        if any(unit[0].rank is Rank.CLIENT for unit in units):
+            file.check()
+        else:
+            file.check_often()
     except Exception as error:
         _roll_back(connection)
         if not isinstance(error, (sqlite3.Error, StoreError)):

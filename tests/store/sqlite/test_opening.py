@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from queuectl.store import migrate, open_store
 from queuectl.store.liveness import this_process
 from queuectl.store.sqlite import schema
 from tests.factories import new_engine
+from tests.store.sqlite.versions import next_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,34 +124,33 @@ def test_the_schema_version_is_that_of_the_last_migration() -> None:
     assert [migration.number for migration in migrations] == list(range(1, schema.SCHEMA_VERSION + 1))
 
 
-@pytest.fixture
-def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that this program knows one migration more."""
-    known = migrate.load_migrations("queuectl.store.sqlite")
-    another = migrate.Migration(len(known) + 1, "another", "CREATE TABLE another (id TEXT);\n")
-    monkeypatch.setattr(migrate, "load_migrations", lambda _: [*known, another])
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", another.number)
-
-
-async def test_an_older_store_is_migrated_with_its_jobs(path: Path, request: pytest.FixtureRequest) -> None:
+async def test_an_older_store_is_migrated_with_its_jobs(path: Path) -> None:
     await make(path)
-    request.getfixturevalue("next_version")
-    with pytest.raises(StoreOlder, match="db migrate"):
-        async with open_store(path, read_only=True):
-            pass
-    async with open_store(path) as store:
-        assert (await store.get("job1")).command == "true"
+    with next_program():
+        with pytest.raises(StoreOlder, match="db migrate"):
+            async with open_store(path, read_only=True):
+                pass
+        async with open_store(path) as store:
+            assert (await store.get("job1")).command == "true"
     with connected(path) as connection:
         assert connection.execute("SELECT count(*) FROM another").fetchone() == (0,)
 
 
-async def test_an_older_store_is_left_alone_while_an_engine_lives(path: Path, request: pytest.FixtureRequest) -> None:
+async def test_an_older_store_is_left_alone_while_an_engine_lives(path: Path) -> None:
     async with open_store(path) as store:
         await store.register_engine(new_engine("engine-1", process=this_process()))
-    request.getfixturevalue("next_version")
-    with pytest.raises(StoreOlder, match="engine-1"):
+    with next_program(), pytest.raises(StoreOlder, match="engine-1"):
         async with open_store(path):
             pass
+
+
+async def test_an_engine_that_ran_before_a_reboot_does_not_hold_a_migration_up(path: Path) -> None:
+    async with open_store(path) as store:
+        process = replace(this_process(), boot_id="an earlier one")
+        await store.register_engine(new_engine("engine-1", process=process))
+    with next_program():
+        async with open_store(path) as store:
+            assert [engine.id for engine in await store.engines()] == ["engine-1"]
 
 
 async def test_twenty_who_make_it_at_once_make_one(path: Path) -> None:
