@@ -15,6 +15,7 @@ The map, from the vocabulary to the world:
 `transition`        the state machine, and what follows from an outcome; `retry`: the delay before a retry
 `jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest
 `events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
+`failpoints`        where tests let a process die: at every step of a job's life
 `store`             where jobs live: `store.base` says what every backend does, `store.sqlite` does it
 `engine`            what runs them: workers, one command, the drain; `engine.services`: its chores
 `telemetry`         what is said about events

@@ -16,6 +16,7 @@ from queuectl.engine.asyncio_child import AsyncioChild
 from queuectl.engine.pidfd_child import PidfdChild, has_pidfds
 from queuectl.engine.process_group import is_group_gone
 from queuectl.engine.spawn_failure import explain_failure, no_means_left
+from queuectl.failpoints import Failpoint, reach
 from queuectl.outcome import Exited, Interrupted, Outcome, Signalled, SpawnFailed, TimedOut
 from queuectl.store.liveness import start_of
 
@@ -54,6 +55,7 @@ async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnF
     child = (PidfdChild if has_pidfds() else AsyncioChild)(spec.max_output)
     try:
         await child.start(spec, stdin)
+        reach(Failpoint.COMMAND_SPAWNED)
     except ValueError as error:
         # A character that this machine's encoding of file names lacks, for one.
         return SpawnFailed(f"its words cannot be handed to a process ({error})", 126)

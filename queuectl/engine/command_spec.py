@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from queuectl import failpoints
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
     from queuectl.job import Job
     from queuectl.settings import Settings
 
-__all__ = ["CommandSpec", "spec_of", "without_secrets"]
+__all__ = ["CommandSpec", "spec_of", "without_own"]
 
 SHELL = "/bin/sh"
-_SECRET = re.compile(r"QUEUECTL_.*(TOKEN|PASSWORD)", re.IGNORECASE)
-"""Names of variables with which queuectl itself is entrusted."""
+_OWN = re.compile(rf"QUEUECTL_.*(TOKEN|PASSWORD)|{failpoints.VARIABLE}$", re.IGNORECASE)
+"""Names of variables that are for queuectl itself: what it is entrusted with, and what is to befall it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class CommandSpec:
 def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> CommandSpec:
     """Say how to run a job that has just been claimed.
 
-    `base_env` is the engine's own environment, from `without_secrets`: on top of it the command sees the job's own
+    `base_env` is the engine's own environment, from `without_own`: on top of it the command sees the job's own
     variables, then those that tell it which execution it is.
     """
     return CommandSpec(
@@ -56,9 +58,9 @@ def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> Com
     )
 
 
-def without_secrets(env: Mapping[str, str]) -> dict[str, str]:
-    """Copy an environment without what queuectl itself is entrusted with."""
-    return {name: value for name, value in env.items() if not _SECRET.match(name)}
+def without_own(env: Mapping[str, str]) -> dict[str, str]:
+    """Copy an environment without what is for queuectl itself and not for what it runs: secrets, armed failpoints."""
+    return {name: value for name, value in env.items() if not _OWN.match(name)}
 
 
 def _identity(job: Job, settings: Settings) -> dict[str, str]:

@@ -23,6 +23,7 @@ from queuectl.engine.services.reporter import report_running
 from queuectl.engine.services.rescuer import Rescuer
 from queuectl.engine.services.waker import Waker
 from queuectl.engine.worker import Worker
+from queuectl.failpoints import Failpoint, reach
 from queuectl.registration import NewEngine
 from queuectl.store.ids import new_id
 from queuectl.store.liveness import this_process
@@ -109,6 +110,7 @@ class Engine:
         hide_descriptors()
         context = self._context
         await context.registration.register()
+        reach(Failpoint.ENGINE_REGISTERED)
         self._is_registered = True
         try:
             await self._work()
@@ -117,6 +119,7 @@ class Engine:
             raise _first(failures) from None
         finally:
             with anyio.CancelScope(shield=True):
+                reach(Failpoint.DEREGISTERING)
                 context.tally.given_back += await context.store.deregister_engine(context.registration.id)
         tally = context.tally
         context.emit(events.EngineStopped(context.registration.id, tally.given_back))
@@ -145,6 +148,7 @@ class Engine:
         await context.drain.begun()
         context.emit(events.DrainStarted(context.drain.reason, len(context.running)))
         context.idle.close()
+        reach(Failpoint.DRAIN_BEGUN)
         bound = self._drain_timeout
         if bound is None:
             bound = (await context.settings.current()).drain_timeout
@@ -154,6 +158,7 @@ class Engine:
             context.drain.force(f"running jobs did not end within {format_duration(bound)}")
         context.emit(events.StopForced(context.drain.reason, len(context.running)))
         context.running.stop_all(context.drain.reason)
+        reach(Failpoint.DRAIN_FORCED)
 
     def _emit(self, event: events.Event) -> None:
         for listener in self._listeners:

@@ -12,8 +12,9 @@ import anyio
 
 from queuectl import events
 from queuectl.engine.command import RunningCommand, start
-from queuectl.engine.command_spec import spec_of, without_secrets
+from queuectl.engine.command_spec import spec_of, without_own
 from queuectl.errors import EngineFenced, LeaseLost
+from queuectl.failpoints import Failpoint, reach
 from queuectl.outcome import Interrupted
 from queuectl.output import NO_OUTPUT
 from queuectl.store.base import Execution
@@ -39,7 +40,7 @@ class Worker:
         self._slot = slot
         self._context = context
         self._pause = 0.0
-        self._base_env = without_secrets(os.environ)
+        self._base_env = without_own(os.environ)
 
     async def run(self) -> None:
         """Work until the engine drains."""
@@ -72,6 +73,7 @@ class Worker:
         """Run the command to its end, whatever that is."""
         if self._context.drain.is_forced:
             return Execution(outcome=Interrupted(self._context.drain.reason), duration=None, output=NO_OUTPUT)
+        reach(Failpoint.JOB_CLAIMED)
         began = time.monotonic()
         command = await start(spec_of(job, settings, base_env=self._base_env))
         if not isinstance(command, RunningCommand):
@@ -80,6 +82,7 @@ class Worker:
         self._note_start(None)
         with self._context.running.holding(job, command):
             outcome = await _until_over(command)
+        reach(Failpoint.COMMAND_EXITED)
         duration = timedelta(seconds=time.monotonic() - began)
         return Execution(outcome=outcome, duration=duration, output=command.take_output())
 

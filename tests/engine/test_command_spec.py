@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 
-from queuectl.engine.command_spec import spec_of, without_secrets
+from queuectl.engine.command_spec import spec_of, without_own
 from queuectl.settings import Settings
 from tests.engine.commands import JOB
 
@@ -54,7 +54,11 @@ def test_the_number_of_attempts_is_the_jobs_own_where_it_has_one() -> None:
 def test_a_command_does_not_see_queuectls_secrets() -> None:
     secrets = {"QUEUECTL_TOKEN": "x", "QUEUECTL_HTTP_TOKEN_FILE": "x", "QUEUECTL_PG_PASSWORD": "x"}
 
-    env = spec_of(JOB, Settings(), base_env=without_secrets(secrets | {"GITHUB_TOKEN": "mine"})).env
+    env = spec_of(JOB, Settings(), base_env=without_own(secrets | {"GITHUB_TOKEN": "mine"})).env
 
     assert not secrets.keys() & env.keys()
     assert env["GITHUB_TOKEN"] == "mine"
+
+
+def test_a_queuectl_that_a_command_calls_has_no_failpoints_armed() -> None:
+    assert without_own({"QUEUECTL_FAILPOINTS": "committed=kill", "QUEUECTL_DB": "/q.db"}) == {"QUEUECTL_DB": "/q.db"}

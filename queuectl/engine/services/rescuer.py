@@ -13,6 +13,7 @@ import anyio
 from queuectl import events
 from queuectl.engine.leftovers import kill_leftovers
 from queuectl.errors import LeaseLost, StoreLocked, StoreUnavailable
+from queuectl.failpoints import Failpoint, reach
 from queuectl.outcome import EngineDied
 from queuectl.output import NO_OUTPUT
 from queuectl.store import liveness
@@ -73,6 +74,7 @@ class Rescuer:
         for engine in others:
             verdict = self._judge(engine)
             if verdict is not None and await self._context.store.fence(engine):
+                reach(Failpoint.ENGINE_FENCED)
                 self._verdicts[engine.id] = verdict
                 if not liveness.is_here(engine.process):
                     self._elsewhere.add(engine.id)
@@ -107,6 +109,7 @@ class Rescuer:
         except OSError:
             # Something may be left that nobody has seen, so they must not run yet.
             return
+        reach(Failpoint.LEFTOVERS_KILLED)
         async with anyio.create_task_group() as moves:
             for job in orphans:
                 moves.start_soon(self._move_on, job, killed.get(job.id, 0))

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store.sqlite.connection import WAL_LIMIT, configure, uri_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
     try:
         with closing(sqlite3.connect(uri_of(path, "rw"), uri=True, isolation_level=None)) as second:
             configure(second)
+            reach(Failpoint.CHECKPOINT_BEGUN)
             busy, length, moved = second.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            reach(Failpoint.CHECKPOINT_DONE)
     finally:
         connection.execute("ROLLBACK")
     return not busy and moved == length

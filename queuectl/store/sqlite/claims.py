@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.errors import EngineFenced, LeaseLost
+from queuectl.failpoints import Failpoint, reach
 from queuectl.job import Claim
 from queuectl.store.sqlite import rows, sql
 from queuectl.store.sqlite.columns import to_json
@@ -71,6 +72,7 @@ def _take(
     jobs = [rows.job(row) for row in taken]
     if jobs:
         turn.last = max(jobs, key=lambda job: job.claim_token).queue
+        reach(Failpoint.CLAIMING)
     return {job.worker: job for job in jobs if job.worker is not None}
 
 
@@ -113,6 +115,7 @@ class End:
 def finish(connection: sqlite3.Connection, ends: Sequence[End]) -> list[LeaseLost | None]:
     """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
     ended = end_runs(connection, ends)
+    reach(Failpoint.FINISHING)
     return [None if end.claim in ended else _refusal(connection, end.claim) for end in ends]
 
 
@@ -145,6 +148,7 @@ def rescue(connection: sqlite3.Connection, engine_id: str, end: End) -> None:
         raise _fenced(engine_id)
     if not end_runs(connection, [end], sql.BY_ANOTHER):
         raise _lost(end.claim)
+    reach(Failpoint.RESCUING)
 
 
 def end_runs(connection: sqlite3.Connection, ends: Sequence[End], condition: str = sql.BY_HOLDER) -> set[Claim]:

@@ -8,6 +8,7 @@ from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.errors import DuplicateJob
+from queuectl.failpoints import Failpoint, reach
 from queuectl.new_job import OnConflict, Receipt
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
@@ -37,6 +38,7 @@ def enqueue(
     connection.executemany(sql.TAG_JOB, tags)
     counts = Counter(of.queue for of in receipts if not of.existing)
     connection.executemany(sql.COUNT_PENDING, counts.items())
+    reach(Failpoint.ENQUEUING)
     return receipts
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from queuectl.errors import AmbiguousId, JobNotFound
+from queuectl.failpoints import Failpoint, reach
 from queuectl.job import JobState
 from queuectl.new_job import ID_ALPHABET
 from queuectl.output import Chunk, RunOutput, Stream, assemble
@@ -173,7 +174,9 @@ def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: da
     if before is not None:
         condition += " AND finished_at < ?"
         parameters.append(to_epoch_ms(before))
-    return connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+    count = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+    reach(Failpoint.PRUNING)
+    return count
 
 
 def _require_form(ids: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from queuectl.errors import (
     StoreUnavailable,
     StoreUntrusted,
 )
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store import sqlite
 from queuectl.store.sqlite.connection import store_errors
 
@@ -49,6 +50,7 @@ def create_file(path: Path) -> None:
     try:
         # Never opened again by us where it exists: closing a second descriptor would drop SQLite's locks on it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        reach(Failpoint.FILE_CREATED)
     except FileExistsError:
         pass
     except OSError as error:

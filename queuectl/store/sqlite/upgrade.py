@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreOlder
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store import liveness, migrate
 from queuectl.store.sqlite import rows, schema, sql
 
@@ -25,6 +26,7 @@ def upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """
     for migration in migrate.load_migrations("queuectl.store.sqlite")[version:]:
         _apply(connection, path, migration)
+        reach(Failpoint.MIGRATED)
 
 
 def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migration) -> None:
@@ -36,6 +38,7 @@ def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migrat
                 _refuse_live_engines(connection, path)
             for statement in _statements(migration.sql):
                 connection.execute(statement)
+                reach(Failpoint.MIGRATING)
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {migration.number}")
         connection.execute("COMMIT")

@@ -19,6 +19,7 @@ from queuectl.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
 from queuectl.store.sqlite.checkpoint import LogGrowth, checkpoint, is_due
@@ -196,6 +197,7 @@ class Writer:
             for unit in units:
                 _answer(unit, fault)
             return
+        reach(Failpoint.COMMITTED)
         self._bell.ring()
         for unit, answer in zip(units, answers, strict=True):
             _answer(unit, answer)
