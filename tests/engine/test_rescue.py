@@ -122,6 +122,17 @@ async def test_after_a_reboot_jobs_run_at_once_and_no_crash_is_charged(store: St
     assert isinstance(log.events[1], EngineStarted)
 
 
+async def test_jobs_whose_rescuer_died_too_are_there_for_the_first_claim(store: Store) -> None:
+    await hold_a_job(store, {"boot_id": "an earlier one"})
+    rescuer = replace(this_process(), start="before this one")
+    await store.register_engine(new_engine("rescuer", process=rescuer))
+    assert await store.fence(await record_of(store, "other"))
+
+    _, log = await run_until_idle(store)
+
+    assert [type(event) for event in log.events[:2]] == [JobRescued, EngineStarted]
+
+
 async def test_an_engine_that_cannot_be_looked_at_is_dead_after_a_lease_of_silence(store: Store) -> None:
     await hold_a_job(store, {"pid_namespace": "of a container"}, lease=SECOND)
 

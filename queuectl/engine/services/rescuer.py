@@ -71,16 +71,10 @@ class Rescuer:
         engines = await self._context.store.engines()
         others = [engine for engine in engines if engine.id != self._context.registration.id]
         self._watched = {engine.id: self._watch(engine) for engine in others}
-        for engine in others:
-            verdict = self._judge(engine)
-            if verdict is not None and await self._context.store.fence(engine):
-                reach(Failpoint.ENGINE_FENCED)
-                self._verdicts[engine.id] = verdict
-                if not liveness.is_here(engine.process):
-                    self._elsewhere.add(engine.id)
+        survivors = [engine for engine in others if not await self._fence_if_dead(engine)]
         orphans = await self._context.store.orphans()
         # Who has fenced an engine knows why, and is about to take its jobs over: others step in only if it does not.
-        left = [job for job in orphans if job.engine_id in self._verdicts or job.claim in self._met or not others]
+        left = [job for job in orphans if job.engine_id in self._verdicts or job.claim in self._met or not survivors]
         self._met = {job.claim for job in orphans}
         if left:
             await self._take_over(left)
@@ -91,6 +85,16 @@ class Rescuer:
             return _Watched(engine.beats)
         watched.own_beats += 1
         return watched
+
+    async def _fence_if_dead(self, engine: EngineRecord) -> bool:
+        verdict = self._judge(engine)
+        if verdict is None or not await self._context.store.fence(engine):
+            return False
+        reach(Failpoint.ENGINE_FENCED)
+        self._verdicts[engine.id] = verdict
+        if not liveness.is_here(engine.process):
+            self._elsewhere.add(engine.id)
+        return True
 
     def _judge(self, engine: EngineRecord) -> EngineDied | None:
         """Say how an engine died, or None where it lives, as far as we know."""
