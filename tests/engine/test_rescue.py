@@ -131,6 +131,9 @@ async def test_jobs_whose_rescuer_died_too_are_there_for_the_first_claim(store: 
     _, log = await run_until_idle(store)
 
     assert [type(event) for event in log.events[:2]] == [JobRescued, EngineStarted]
+    # Nobody is left who knows how its engine died, so that cannot be held against the job.
+    assert log.of(JobRescued)[0].reason == "its engine was taken off by another"
+    assert log.of(JobClaimed)[0].job.crashes == 0
 
 
 async def test_an_engine_that_cannot_be_looked_at_is_dead_after_a_lease_of_silence(store: Store) -> None:

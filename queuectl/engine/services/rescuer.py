@@ -31,6 +31,8 @@ __all__ = ["Rescuer"]
 _CRASHED = EngineDied("its engine died", crashed=True)
 _REBOOTED = EngineDied("the machine was restarted", crashed=False)
 _SILENT = EngineDied("its engine fell silent", crashed=False)
+_TAKEN_OFF = EngineDied("its engine was taken off by another", crashed=False)
+"""Why it was, that one knew, and is gone or slow itself. A crash too few only lets a job run once more."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class Rescuer:
 
     async def _move_on(self, job: Job, killed: int) -> None:
         context = self._context
-        outcome = self._verdicts.get(job.engine_id or "", _SILENT)
+        outcome = self._verdicts.get(job.engine_id or "", _TAKEN_OFF)
         policy = (await context.settings.current()).policy(job)
         transition = decide(job, outcome, policy, context.store.now(), chance=random.random())  # noqa: S311 - no secret
         execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
