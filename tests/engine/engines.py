@@ -140,7 +140,7 @@ async def patient_store(path: Path, log: EventLog) -> AsyncIterator[Store]:
 class EngineProcess:
     """``queuectl run`` as a process of its own, with its log."""
 
-    def __init__(self, store: Path, *options: str) -> None:
+    def __init__(self, store: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
         source = str(Path(queuectl.__file__).parents[1])
         self._log = store.with_name(f"engine-{len(list(store.parent.glob('engine-*.log')))}.log")
         with self._log.open("wb") as log:
@@ -148,30 +148,39 @@ class EngineProcess:
                 [sys.executable, "-m", "queuectl", "--db", store, "-v", "run", *options],
                 stderr=log,
                 stdout=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": source},
+                env={**os.environ, "PYTHONPATH": source, **(environ or {})},
             )
         self.pid = self._process.pid
 
     def lines(self, event: str, **fields: Any) -> list[Mapping[str, Any]]:
         """Give the lines of the log that tell of such an event."""
-        whole = self._log.read_text().rpartition("\n")[0].splitlines()
+        whole = self.words.rpartition("\n")[0].splitlines()
         documents = [json.loads(line) for line in whole if line.startswith("{")]
         return [line for line in documents if line.get("event") == event and fields.items() <= line.items()]
 
     async def event(self, event: str, **fields: Any) -> Mapping[str, Any]:
         """Wait for a line of the log."""
-        await until(lambda: bool(self.lines(event, **fields)) or self._process.poll() is not None)
+        await until(lambda: bool(self.lines(event, **fields)) or self.is_over)
         found = self.lines(event, **fields)
-        assert found, f"the engine ended without {event!r}: {self._log.read_text()}"
+        assert found, f"the engine ended without {event!r}: {self.words}"
         return found[0]
+
+    @property
+    def words(self) -> str:
+        """All that it has said."""
+        return self._log.read_text()
 
     def send(self, number: signal.Signals) -> None:
         """Send the process, not its commands, a signal."""
         self._process.send_signal(number)
 
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
+
     async def exit_code(self) -> int:
         """Wait for the end of the process; negative is the signal that ended it."""
-        await until(lambda: self._process.poll() is not None)
+        await until(lambda: self.is_over)
         return self._process.wait()
 
     def close(self) -> None:
@@ -180,9 +189,9 @@ class EngineProcess:
 
 
 @contextmanager
-def engine_process(store: Path, *options: str) -> Iterator[EngineProcess]:
-    """Run an engine as a process, and kill it at the end of the block, if it is still there."""
-    process = EngineProcess(store, *options)
+def engine_process(store: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[EngineProcess]:
+    """Run an engine as a process, with `environ` added to its environment; kill it at the end, if it is still there."""
+    process = EngineProcess(store, *options, environ=environ)
     try:
         yield process
     finally:
