@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from queuectl import events
+from queuectl.errors import EngineFenced
 from queuectl.store.ids import new_id
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from queuectl.engine.running import Running
     from queuectl.registration import NewEngine
     from queuectl.store.base import Store
@@ -33,9 +36,25 @@ class Registration:
         """The id that is good now."""
         return self._engine.id
 
+    @property
+    def lease(self) -> timedelta:
+        """How long the engine may be silent before others take its jobs."""
+        return self._engine.lease
+
     async def register(self) -> None:
         """Make the engine known."""
         await self._store.register_engine(self._engine)
+
+    async def confirm(self, engine_id: str) -> bool:
+        """Tell whether the engine is still known by that id; where it is not any more, it begins anew."""
+        if engine_id != self.id:
+            return False
+        try:
+            await self._store.beat(engine_id)
+        except EngineFenced:
+            await self.renew(engine_id)
+            return False
+        return True
 
     async def renew(self, fenced_id: str) -> None:
         """Begin anew after others took the engine of this id for dead: its commands must not run beside theirs."""

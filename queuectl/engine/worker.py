@@ -32,6 +32,10 @@ __all__ = ["Worker"]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds to wait before the next job when the machine had no process left for the last one."""
 
+_FRESH = 1 / 2
+"""The share of a lease for which a claim is relied on. Others take the jobs of an engine after a whole one without a
+beat, and the last beat may have been a sixth before the claim."""
+
 
 class Worker:
     """A slot of the engine, for one job at a time."""
@@ -40,6 +44,8 @@ class Worker:
         self._slot = slot
         self._context = context
         self._pause = 0.0
+        self._asked_at = 0.0
+        """When the claim was asked for, or confirmed, that the worker holds a job under."""
         self._base_env = without_own(os.environ)
 
     async def run(self) -> None:
@@ -60,6 +66,7 @@ class Worker:
         while not context.drain.has_begun:
             seen = context.idle.wakes
             engine_id = context.registration.id
+            self._asked_at = time.monotonic()
             try:
                 if job := await context.store.claim(engine_id, self._slot, context.queues):
                     return job
@@ -72,19 +79,34 @@ class Worker:
     async def _execute(self, job: Job, settings: Settings) -> Execution:
         """Run the command to its end, whatever that is."""
         if self._context.drain.is_forced:
-            return Execution(outcome=Interrupted(self._context.drain.reason), duration=None, output=NO_OUTPUT)
+            return _not_started(Interrupted(self._context.drain.reason))
         reach(Failpoint.JOB_CLAIMED)
+        if not await self._still_holds(job):
+            return _not_started(Interrupted("its lease was lost"))
         began = time.monotonic()
         command = await start(spec_of(job, settings, base_env=self._base_env))
         if not isinstance(command, RunningCommand):
             self._note_start(command)
-            return Execution(outcome=command, duration=None, output=NO_OUTPUT)
+            return _not_started(command)
         self._note_start(None)
         with self._context.running.holding(job, command):
             outcome = await _until_over(command)
         reach(Failpoint.COMMAND_EXITED)
         duration = timedelta(seconds=time.monotonic() - began)
         return Execution(outcome=outcome, duration=duration, output=command.take_output())
+
+    async def _still_holds(self, job: Job) -> bool:
+        """Tell whether a job that was claimed may be started.
+
+        A process that was suspended does not notice it, and meanwhile others may have taken the job: after a while
+        the claim has to be confirmed.
+        """
+        registration = self._context.registration
+        while time.monotonic() - self._asked_at > registration.lease.total_seconds() * _FRESH:
+            self._asked_at = time.monotonic()
+            if not await registration.confirm(job.engine_id or ""):
+                return False
+        return registration.id == job.engine_id
 
     async def _finish(self, job: Job, execution: Execution, transition: Transition) -> Job | None:
         """Have the end stored, and give the next job if there is one at once. The slot is free only after that."""
@@ -102,6 +124,7 @@ class Worker:
     async def _hand_in(self, job: Job, execution: Execution, transition: Transition) -> Job | None:
         context = self._context
         if not (self._pause or context.drain.has_begun):
+            self._asked_at = time.monotonic()
             return await context.store.exchange(job.claim, execution, transition, self._slot, context.queues)
         await context.store.finish(job.claim, execution, transition)
         with anyio.move_on_after(self._pause):
@@ -115,6 +138,10 @@ class Worker:
             self._context.emit(events.NoProcessLeft(failure.reason, timedelta(seconds=self._pause)))
         else:
             self._pause = 0.0
+
+
+def _not_started(outcome: SpawnFailed | Interrupted) -> Execution:
+    return Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
 
 
 async def _until_over(command: RunningCommand) -> Outcome:
