@@ -1,0 +1,151 @@
+"""What is to happen in a chaos run, and when: all of it follows from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from queuectl.failpoints import Failpoint
+from tests.faults.ledgers import ledgered
+from tests.faults.stage import new_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from queuectl.job import NewJob
+
+__all__ = ["LEASE", "Deed", "DeedKind", "Fault", "FaultKind", "Plan", "make_plan"]
+
+LEASE = 1.0
+"""Seconds; an engine that is stopped for longer is taken for dead."""
+_ALIVE = "say alive; sleep 0.1; "
+
+COMMANDS: Mapping[str, str] = {
+    "quick": ledgered(),
+    "slow": ledgered(_ALIVE * 6),
+    "failing": ledgered(exit_code=3),
+    "flaky": ledgered(exit_code="QUEUECTL_ATTEMPT < 2"),
+    "stubborn": ledgered(f"trap '' TERM; {_ALIVE * 8}"),
+    "flooding": ledgered("head -c 1500000 /dev/zero; head -c 200000 /dev/zero >&2"),
+    "late": ledgered(f"while :; do {_ALIVE} done"),
+    "parental": ledgered("sleep 1.5 & (sleep 1.5; :) &"),
+}
+"""The kinds of jobs. Those called late never end by themselves; those called parental leave something running."""
+WEIGHTS = {"quick": 40, "slow": 20, "failing": 8, "flaky": 8, "stubborn": 8, "flooding": 6, "late": 2, "parental": 8}
+
+
+class FaultKind(StrEnum):
+    """What befalls an engine, or all of them."""
+
+    KILL = "kill"
+    FAILPOINT = "failpoint"
+    STOP = "stop"
+    TERMINATE = "terminate"
+    LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. Its time counts from the start of the run, in seconds."""
+
+    at: float
+    kind: FaultKind
+    slot: int
+    """Whose engine it befalls."""
+    seconds: float = 0.0
+    """How long the engine is stopped, or the write lock held."""
+    armed: str = ""
+    """Where the next engine of the slot dies or is held up."""
+    times: int = 1
+    """How many signals in a row."""
+
+
+class DeedKind(StrEnum):
+    """What a client does."""
+
+    ENQUEUE = "enqueue"
+    REPEAT = "repeat"
+    INSIST = "insist"
+    RETRY = "retry"
+    DIE = "die"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What one client does, at a time that counts from the start of the run."""
+
+    at: float
+    kind: DeedKind
+    jobs: Sequence[NewJob]
+    armed: str = ""
+    """Where the client dies, if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that happens, each part in the order of time."""
+
+    faults: Sequence[Fault]
+    deeds: Sequence[Deed]
+
+
+def make_plan(seed: int, *, seconds: float, engines: int, cwd: str) -> Plan:
+    """Draw up a plan. The same arguments give the same plan."""
+    return Plan(
+        list(_faults(random.Random(f"{seed} faults"), seconds, engines)),
+        list(_deeds(random.Random(f"{seed} deeds"), seconds, cwd)),
+    )
+
+
+def _faults(rng: random.Random, seconds: float, engines: int) -> Iterator[Fault]:
+    at = 0.5
+    while (at := at + rng.expovariate(2.5)) < seconds:
+        slot = rng.randrange(engines)
+        kind: FaultKind = rng.choices([*FaultKind], [30, 25, 15, 15, 8])[0]
+        match kind:
+            case FaultKind.KILL:
+                yield Fault(at, kind, slot)
+            case FaultKind.FAILPOINT:
+                action = rng.choice(["kill", "kill", "kill", f"sleep:{1.5 * LEASE}"])
+                yield Fault(at, kind, slot, armed=f"{rng.choice([*Failpoint])}={action}@{rng.randint(1, 8)}")
+            case FaultKind.STOP:
+                leases = rng.choice([rng.uniform(0.1, 0.7), rng.uniform(1.5, 2.5)])
+                yield Fault(at, kind, slot, seconds=LEASE * leases)
+            case FaultKind.TERMINATE:
+                yield Fault(at, kind, slot, times=rng.choice([1, 1, 2, 3, 20]))
+            case FaultKind.LOCK:
+                yield Fault(at, kind, slot, seconds=LEASE * rng.uniform(0.1, 1.5))
+
+
+def _deeds(rng: random.Random, seconds: float, cwd: str) -> Iterator[Deed]:
+    at = 0.0
+    made: list[NewJob] = []
+    while (at := at + rng.expovariate(12.0)) < seconds:
+        kind: DeedKind = rng.choices([*DeedKind], [60, 8, 5, 20, 7])[0]
+        if kind is DeedKind.ENQUEUE:
+            jobs = [_job(rng, len(made) + n, cwd) for n in range(rng.choice([1, 1, 1, 5]))]
+            made += jobs
+            yield Deed(at, kind, jobs)
+        elif kind is DeedKind.DIE:
+            made.append(_job(rng, len(made), cwd))
+            point = rng.choice([Failpoint.ENQUEUING, Failpoint.COMMITTED])
+            yield Deed(at, kind, [made[-1]], armed=f"{point}=kill")
+        elif made:
+            yield Deed(at, kind, [rng.choice(made)])
+
+
+def _job(rng: random.Random, number: int, cwd: str) -> NewJob:
+    [kind] = rng.choices([*WEIGHTS], [*WEIGHTS.values()])
+    timeout = timedelta(seconds=0.4) if kind == "late" else None
+    return new_job(
+        f"{kind}-{number}",
+        COMMANDS[kind],
+        cwd=cwd,
+        timeout=timeout,
+        max_retries=rng.randint(1, 3),
+        priority=rng.randint(0, 2),
+        queue=rng.choice(["default", "mail"]),
+    )
