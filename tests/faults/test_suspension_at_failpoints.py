@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def stage(path: Path) -> Stage:
-    """A store with a short lease."""
+    """A store with a short lease.
+
+    A process that is suspended in the middle of a write keeps all others from writing until it goes on. So an engine
+    that is to be suspended elsewhere has nothing else to write then: it does not prune, and has one worker.
+    """
     stage = Stage(path)
     await stage.make()
     async with open_store(path) as store:
         await store.set_setting("lease", "1s")
+        await store.set_setting("retention", "none")
     return stage
 
 
@@ -69,7 +74,7 @@ async def test_what_it_held_does_not_run_beside_its_successor(
 ) -> None:
     await stage.enqueue(new_job("a", command))
 
-    with stage.engine(armed=f"{failpoint}=stop@{hit}") as sleeper:
+    with stage.engine("--workers", "1", armed=f"{failpoint}=stop@{hit}") as sleeper:
         await is_suspended(sleeper)
         async with successor(stage) as running:
             await running.event(JobRescued)
