@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -106,10 +107,15 @@ def store_errors(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, place) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes damaged parts of a schema in its message, and Python cannot read that.
+        raise StoreDamaged(_DAMAGED.format(place=place, error="malformed database schema")) from error
 
 
 _PRIMARY = 0xFF
 """The part of an extended result code that holds the primary one."""
+
+_LONGEST_REASON = 100
 
 _UNREADABLE = "{place} cannot be written by this user: check its permissions and its folder's"
 _LOCKED = "{place} is locked by another process; nothing was changed: try again, or see who holds it"
@@ -142,4 +148,10 @@ def translate(error: sqlite3.Error, place: str) -> StoreError:
         # Raised by Python's module itself, with all of the text in its message.
         return StoreDamaged(_DAMAGED.format(place=place, error="a text in it is no UTF-8"))
     kind, text = _MEANINGS.get((code or 0) & _PRIMARY, (StoreError, "{place} cannot be used: {error}"))
-    return kind(text.format(place=place, error=error))
+    return kind(text.format(place=place, error=_brief(str(error))))
+
+
+def _brief(message: str) -> str:
+    """Keep of SQLite's words what fits in a line: it may quote whole statements out of a damaged file."""
+    printable = "".join(character if character.isprintable() else " " for character in message)
+    return textwrap.shorten(printable, _LONGEST_REASON, placeholder="…")

@@ -60,3 +60,20 @@ async def test_it_harms_nobody_else_in_the_same_transaction(store: Store, tmp_pa
         await claim_next(store, "engine1")
     assert await add(store, "later") == ["later"]
     assert await store.beat("engine1") == 1
+
+
+@pytest.mark.parametrize("statement", ["'CREATE TABLE jobs (\n' || sql", "CAST(x'4352FFFE' || sql AS TEXT)"])
+async def test_a_damaged_schema_is_told_in_a_line(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "jobs.db"
+    async with open_store(path) as store:
+        await add(store, "job1")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(f"UPDATE sqlite_master SET sql = {statement} WHERE name = 'jobs'")
+    connection.close()
+    with pytest.raises(StoreDamaged) as refusal:
+        async with open_store(path, read_only=True):
+            pass
+    message = str(refusal.value).replace(str(path), "")
+    assert message.isprintable()
+    assert len(message) < 200
