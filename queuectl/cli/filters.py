@@ -10,7 +10,7 @@ import asyncclick as click
 
 from queuectl.cli.options import reading
 from queuectl.duration import parse_duration
-from queuectl.errors import InvalidDuration, InvalidTime
+from queuectl.errors import InvalidDuration, InvalidTime, quote
 from queuectl.job import JobState
 from queuectl.store.base import Sort
 from queuectl.timestamp import parse_time
@@ -32,7 +32,7 @@ def parse_states(ctx: click.Context, param: click.Parameter, texts: Sequence[str
         if word not in [*JobState]:
             near = difflib.get_close_matches(word, [*JobState], n=1)
             hint = f"did you mean {near[0]}?" if near else f"the states are {', '.join(JobState)}"
-            raise click.BadParameter(f"there is no state {word!r}: {hint}", ctx, param)
+            raise click.BadParameter(f"there is no state {quote(word)}: {hint}", ctx, param)
     return tuple(JobState(word) for word in words)
 
 

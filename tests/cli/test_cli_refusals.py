@@ -97,3 +97,26 @@ def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, option:
     key = option.removeprefix("--").replace("-", "_")
     refused = queuectl("enqueue", f'{{"command": "a", "{key}": "x"}}')
     assert (refused.code, f"unknown key '{key}'" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "args", [["show"], ["logs"], ["retry"], ["dlq", "show"], ["list", "--queue"], ["dlq", "list", "--tag"], ["enqueue"]]
+)
+def test_words_that_are_no_utf_8_are_refused(queuectl: Shell, args: list[str]) -> None:
+    queuectl.ok("enqueue", "true")
+    result = queuectl(*args, "caf\udce9")
+    assert result.code == 2
+    assert "'caf\\udce9' is not UTF-8" in result.err
+
+
+def test_ids_are_shown_so_that_they_do_no_harm(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    assert queuectl("show", "\x1b[31m").err.startswith(r"error: there is no job '\x1b[31m': ")
+
+
+@pytest.mark.parametrize("args", [["list", "--state"], ["worker", "stop"], ["enqueue", "true", "--env"]])
+def test_long_words_are_not_repeated_whole(queuectl: Shell, args: list[str]) -> None:
+    queuectl.ok("enqueue", "true")
+    result = queuectl(*args, "x" * 5000)
+    assert result.code in {2, 3}
+    assert len(result.err) < 400
