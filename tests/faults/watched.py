@@ -214,15 +214,15 @@ class _Watcher:
 
 
 @contextmanager
-def watched(folder: Path, *, wal_limit: int = 16 << 20) -> Iterator[Watched]:
-    """Begin to watch: command lines run in `folder`, and move the log into the file from `wal_limit` bytes on."""
+def watched(folder: Path, *, checkpoint_every: int) -> Iterator[Watched]:
+    """Begin to watch: command lines run in `folder`, and engines move the log into the file after so many commits."""
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "tests.faults.watched_main"),
-                    *(str(theirs.fileno()), str(wal_limit), str(folder)),
+                    *(str(theirs.fileno()), str(checkpoint_every), str(folder)),
                 ],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(_PLACES)},
                 stdin=subprocess.PIPE,

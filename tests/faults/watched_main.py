@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.__main__ import run
 from queuectl.cli import enqueue, worker  # noqa: F401 - imported once, for all forks
-from queuectl.store.sqlite import store, writer  # noqa: F401 - likewise
+from queuectl.store.sqlite import checkpoint, store  # noqa: F401 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,8 +105,9 @@ def _start(args: Sequence[str], told: str) -> int:
     os._exit(run(args))
 
 
-def _serve(requests: Iterable[str], *, wal_limit: int) -> None:
-    setattr(writer, "WAL_LIMIT", wal_limit)  # noqa: B010 - a constant, but for this test
+def _serve(requests: Iterable[str], *, checkpoint_every: int) -> None:
+    for name in ("_COMMITS", "_LOOK_EVERY"):
+        setattr(checkpoint, name, checkpoint_every)
     for request in requests:
         started = [_start(args, told) for args, told in json.loads(request)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in started]
@@ -115,8 +116,8 @@ def _serve(requests: Iterable[str], *, wal_limit: int) -> None:
 
 
 if __name__ == "__main__":
-    _, handed, limit, folder = sys.argv
+    _, handed, commits, folder = sys.argv
     os.chdir(Path(folder))
     with socket.socket(fileno=int(handed)) as to_watcher:
         socket.send_fds(to_watcher, [b"!"], [_watch()])
-    _serve(sys.stdin, wal_limit=int(limit))
+    _serve(sys.stdin, checkpoint_every=int(commits))
