@@ -29,6 +29,7 @@ WORDS = st.sampled_from(
             "1e999",
             "nan",
             "-inf",
+            "9" * 20,
             "9" * 5000,
         ),
         *(
