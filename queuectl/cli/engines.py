@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queuectl.cli.text import age, escape
-from queuectl.errors import AmbiguousId, EngineNotFound
+from queuectl.errors import AmbiguousId, EngineNotFound, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,9 @@ def _find_engine(engines: Sequence[EngineRecord], text: str) -> EngineRecord:
     fitting = [engine for engine in engines if engine.id.startswith(text)]
     found = [engine for engine in fitting if engine.id == text] or fitting
     if not found:
-        raise EngineNotFound(f"there is no engine {text!r}; 'queuectl worker list' names them")
+        raise EngineNotFound(f"there is no engine {quote(text)}; 'queuectl worker list' names them")
     if len(found) > 1:
-        raise AmbiguousId(f"{text!r} fits several engines: {', '.join(engine.id for engine in found[:5])}")
+        raise AmbiguousId(f"{quote(text)} fits several engines: {', '.join(engine.id for engine in found[:5])}")
     return found[0]
 
 

@@ -11,6 +11,7 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode, exit_code_of
 from queuectl.cli.options import Output
+from queuectl.cli.text import escape
 from queuectl.errors import OutcomeUnknown, QueuectlError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["expects_json", "innermost", "report"]
 
+
+LONGEST_USAGE = 1_000
+"""Characters of a message about usage."""
 
 SHOW_TRACEBACK = 2
 """How often -v is given to see where an error came from."""
@@ -54,12 +58,18 @@ def describe(error: Exception) -> tuple[ExitCode, str]:
         case click.exceptions.NoArgsIsHelpError():
             return ExitCode.USAGE, "no command is given"
         case click.ClickException():
-            return ExitCode.USAGE, error.format_message()
+            return ExitCode.USAGE, _in_a_line(error.format_message())
         case QueuectlError() if exit_code_of(error) is not ExitCode.FAULT:
             return exit_code_of(error), str(error)
         case _:
             found = " ".join(f"{type(error).__name__}: {error}".split())
             return ExitCode.FAULT, f"a fault of queuectl's own: {found}; run again with -vv for the traceback"
+
+
+def _in_a_line(message: str) -> str:
+    """Make a message of the library fit for a line: it repeats words as they were given, at any length."""
+    text, half = escape(message), LONGEST_USAGE // 2
+    return text if len(text) <= LONGEST_USAGE else f"{text[:half]} … {text[-half:]}"
 
 
 def _name(error: Exception) -> str:

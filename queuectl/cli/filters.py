@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import asyncclick as click
 
 from queuectl.cli.options import reading
 from queuectl.duration import parse_duration
-from queuectl.errors import InvalidDuration, InvalidTime
+from queuectl.errors import InvalidDuration, InvalidTime, quote
 from queuectl.job import JobState
 from queuectl.store.base import Sort
 from queuectl.timestamp import parse_time
@@ -32,7 +33,7 @@ def parse_states(ctx: click.Context, param: click.Parameter, texts: Sequence[str
         if word not in [*JobState]:
             near = difflib.get_close_matches(word, [*JobState], n=1)
             hint = f"did you mean {near[0]}?" if near else f"the states are {', '.join(JobState)}"
-            raise click.BadParameter(f"there is no state {word!r}: {hint}", ctx, param)
+            raise click.BadParameter(f"there is no state {quote(word)}: {hint}", ctx, param)
     return tuple(JobState(word) for word in words)
 
 
@@ -84,7 +85,7 @@ def list_options(function: Any) -> Any:
         ),
         click.option(
             "--limit",
-            type=click.IntRange(min=0),
+            type=click.IntRange(0, sys.maxsize),
             metavar="N",
             default=50,
             show_default=True,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.errors import quote
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -72,7 +74,7 @@ def _environment(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator:
-            raise click.UsageError(f"--env is {pair!r}: use NAME=VALUE")
+            raise click.UsageError(f"--env is {quote(pair)}: use NAME=VALUE")
         variables[name] = value
     return variables
 

@@ -12,7 +12,7 @@ import asyncclick as click
 
 from queuectl.cli.terminal import Context, write_examples
 from queuectl.duration import parse_duration
-from queuectl.errors import InvalidInput
+from queuectl.errors import InvalidInput, quote
 from queuectl.settings import Settings, environment_settings
 from queuectl.store import open_store
 
@@ -96,7 +96,7 @@ def output_from(environ: Mapping[str, str]) -> Output:
     try:
         return Output(text or Output.TABLE)
     except ValueError:
-        raise click.UsageError(f"QUEUECTL_OUTPUT is {text!r}: use {', '.join(Output)}") from None
+        raise click.UsageError(f"QUEUECTL_OUTPUT is {quote(text)}: use {', '.join(Output)}") from None
 
 
 def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -182,7 +182,25 @@ class Command(click.Command):
         has_output = self._is_list or invocation.list_output in {Output.TABLE, Output.JSON}
         if invocation.output and not has_output:
             raise click.UsageError(f"-o {invocation.output} is for lists: use -o table or -o json", ctx)
+        _refuse_odd_bytes(ctx)
         return await super().invoke(ctx)
+
+
+def _refuse_odd_bytes(ctx: click.Context) -> None:
+    """Refuse words that are no UTF-8: they are no name of anything, and no store can look for them."""
+    for param in ctx.command.params:
+        given = ctx.params.get(param.name or "")
+        for word in given if isinstance(given, tuple) else (given,):
+            if isinstance(word, str) and not _is_unicode(word):
+                raise click.BadParameter(f"{quote(word)} is not UTF-8", ctx, param)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def command(

@@ -97,3 +97,50 @@ def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, option:
     key = option.removeprefix("--").replace("-", "_")
     refused = queuectl("enqueue", f'{{"command": "a", "{key}": "x"}}')
     assert (refused.code, f"unknown key '{key}'" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "args", [["show"], ["logs"], ["retry"], ["dlq", "show"], ["list", "--queue"], ["dlq", "list", "--tag"], ["enqueue"]]
+)
+def test_words_that_are_no_utf_8_are_refused(queuectl: Shell, args: list[str]) -> None:
+    queuectl.ok("enqueue", "true")
+    result = queuectl(*args, "caf\udce9")
+    assert result.code == 2
+    assert "'caf\\udce9' is not UTF-8" in result.err
+
+
+def test_ids_are_shown_so_that_they_do_no_harm(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    assert queuectl("show", "\x1b[31m").err.startswith(r"error: there is no job '\x1b[31m': ")
+
+
+@pytest.mark.parametrize("args", [["list", "--state"], ["worker", "stop"], ["enqueue", "true", "--env"]])
+def test_long_words_are_not_repeated_whole(queuectl: Shell, args: list[str]) -> None:
+    queuectl.ok("enqueue", "true")
+    result = queuectl(*args, "x" * 5000)
+    assert result.code in {2, 3}
+    assert len(result.err) < 400
+
+
+@pytest.mark.parametrize(
+    "args", [["list", "--limit", "9" * 5000], ["list", "--" + "x" * 5000], ["list", "--x\x1b[31m"]]
+)
+def test_what_the_library_repeats_is_escaped_and_cut(queuectl: Shell, args: list[str]) -> None:
+    result = queuectl(*args)
+    assert result.code == 2
+    message, _hint = result.err.splitlines()
+    assert message.isprintable()
+    assert len(message) < 1100
+
+
+@pytest.mark.parametrize("limit", ["-1", str(1 << 63), "9" * 20])
+def test_a_limit_that_no_store_can_count_to_is_refused(queuectl: Shell, limit: str) -> None:
+    queuectl.ok("enqueue", "true")
+    result = queuectl("list", "--limit", limit)
+    assert (result.code, f"{limit} is not in the range" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--run", "--attempt", "--tail"])
+def test_any_number_may_be_asked_for(queuectl: Shell, option: str) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    assert queuectl("logs", "job1", option, "9" * 20).code in {0, 3}

@@ -10,7 +10,7 @@ import pytest
 from queuectl.job import JobState
 
 if TYPE_CHECKING:
-    from tests.cli.shell import Shell
+    from tests.cli.shell import Shell, Terminal
 
 
 def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) -> None:
@@ -58,6 +58,14 @@ def test_a_foreign_file_is_left_alone(queuectl: Shell) -> None:
     for args in (["enqueue", "true"], ["list"], ["db", "init"], ["run", "--until-idle"]):
         assert queuectl(*args).code == 5
     assert Path("queuectl.db").read_bytes() == before
+
+
+def test_a_store_beside_which_nothing_can_be_opened_is_refused(terminal: Terminal) -> None:
+    # In a process of its own: a connection that was left open would keep that from ending.
+    Path("queuectl.db-lock").mkdir()
+    result = terminal("enqueue", "true")
+    assert result.code == 5
+    assert result.err == "error: queuectl.db-lock cannot be opened: Is a directory\n"
 
 
 def test_a_kind_of_store_that_there_is_not_yet_is_refused_without_its_password(queuectl: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -106,13 +107,19 @@ def store_errors(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, place) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes damaged parts of a schema in its message, and Python cannot read that.
+        raise StoreDamaged(_DAMAGED.format(place=place, error="malformed database schema")) from error
 
 
 _PRIMARY = 0xFF
 """The part of an extended result code that holds the primary one."""
 
+_LONGEST_REASON = 100
+
 _UNREADABLE = "{place} cannot be written by this user: check its permissions and its folder's"
 _LOCKED = "{place} is locked by another process; nothing was changed: try again, or see who holds it"
+_DAMAGED = "{place} is damaged ({error}): restore a backup; it was left as it is"
 _NOT_NOW = "{place} cannot be used now: {error}"
 
 _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
@@ -127,7 +134,7 @@ _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
         StoreForeign,
         "{place} is no queuectl store: name another with --db; it was left as it is",
     ),
-    sqlite3.SQLITE_CORRUPT: (StoreDamaged, "{place} is damaged ({error}): restore a backup; it was left as it is"),
+    sqlite3.SQLITE_CORRUPT: (StoreDamaged, _DAMAGED),
     sqlite3.SQLITE_IOERR: (StoreUnavailable, _NOT_NOW),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, _NOT_NOW),
     sqlite3.SQLITE_NOMEM: (StoreUnavailable, _NOT_NOW),
@@ -136,6 +143,15 @@ _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
 
 def translate(error: sqlite3.Error, place: str) -> StoreError:
     """Say in the store's terms what an error of SQLite means."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    kind, text = _MEANINGS.get(code, (StoreError, "{place} cannot be used: {error}"))
-    return kind(text.format(place=place, error=error))
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None and isinstance(error, sqlite3.OperationalError):
+        # Raised by Python's module itself, with all of the text in its message.
+        return StoreDamaged(_DAMAGED.format(place=place, error="a text in it is no UTF-8"))
+    kind, text = _MEANINGS.get((code or 0) & _PRIMARY, (StoreError, "{place} cannot be used: {error}"))
+    return kind(text.format(place=place, error=_brief(str(error))))
+
+
+def _brief(message: str) -> str:
+    """Keep of SQLite's words what fits in a line: it may quote whole statements out of a damaged file."""
+    printable = "".join(character if character.isprintable() else " " for character in message)
+    return textwrap.shorten(printable, _LONGEST_REASON, placeholder="…")

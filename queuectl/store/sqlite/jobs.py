@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from queuectl.errors import AmbiguousId, JobNotFound
+from queuectl.errors import AmbiguousId, JobNotFound, quote
 from queuectl.failpoints import Failpoint, reach
 from queuectl.job import JobState
 from queuectl.new_job import ID_ALPHABET
@@ -186,4 +186,4 @@ def _require_form(ids: Sequence[str]) -> None:
 
 
 def _no_job(*ids: str) -> str:
-    return f"there is no job {', '.join(ids)}: 'queuectl list' shows those there are"
+    return f"there is no job {', '.join(map(quote, ids))}: 'queuectl list' shows those there are"

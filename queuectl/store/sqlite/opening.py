@@ -68,7 +68,8 @@ async def open_sqlite_store(
             yield SqliteStore(path, file, reader, None, now)
             return
         if not patient and busy_timeout is None:
-            timeout = await reader.run(_stored_busy_timeout)
+            with store_errors(str(path)):
+                timeout = await reader.run(_stored_busy_timeout)
         connect = partial(Connection.open, path, busy_timeout=timeout)
         growth = LogGrowth(path, on_growth or _tell_nobody)
         writer = Writer(path, file, connect, patient=patient, on_wait=tell, growth=growth)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from queuectl.errors import StoreDamaged, quote
 from queuectl.job import FINAL_STATES, Job, JobState, Run
 from queuectl.outcome import Exited, Signalled, SpawnFailed, TimedOut
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
@@ -14,6 +16,7 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 from queuectl.transition import Complete, Retry, Transition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from queuectl.job import Claim
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = dict[str, object]
+T = TypeVar("T")
 
 _MICROSECOND = timedelta(microseconds=1)
 _STATES = {state.value: state for state in JobState}
@@ -35,6 +39,22 @@ def _time(value: int | None) -> datetime | None:
     return None if value is None else from_epoch_ms(value)
 
 
+def _reads(read: Callable[[Row], T]) -> Callable[[Row], T]:
+    """Make a function that refuses rows which nobody has written: SQLite gives what is left of damaged ones."""
+
+    @wraps(read)
+    def checked(row: Row) -> T:
+        try:
+            return read(row)
+        except (LookupError, TypeError, ValueError, OverflowError, OSError) as error:
+            raise StoreDamaged(
+                f"the store is damaged: the row of {quote(row[0])} cannot be read; restore a backup"
+            ) from error
+
+    return checked
+
+
+@_reads
 def job(row: Row) -> Job:
     """Read a row of JOB_COLUMNS."""
     return Job(
@@ -73,6 +93,7 @@ def job(row: Row) -> Job:
     )
 
 
+@_reads
 def run(row: Row) -> Run:
     """Read a row of RUNS_OF."""
     return Run(
@@ -139,6 +160,7 @@ def new_engine(engine: NewEngine, now: int) -> Row:
     )
 
 
+@_reads
 def engine(row: Row) -> EngineRecord:
     """Read a row of ENGINES."""
     return EngineRecord(

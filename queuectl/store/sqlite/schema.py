@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from queuectl.errors import (
+    StoreDamaged,
     StoreForeign,
     StoreMissing,
     StoreNewer,
@@ -33,6 +34,13 @@ APPLICATION_ID = 0x51756374
 
 SCHEMA_VERSION = 2
 """The number of the last migration."""
+
+_WHOSE_FILE = "SELECT application_id, EXISTS (SELECT 1 FROM sqlite_master) FROM pragma_application_id"
+"""Row: the number by which the file's program makes itself known, whether it has any tables."""
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_JOURNAL_PAGES = slice(16, 20)
+"""Where a rollback journal says how many pages the file had before."""
 
 _PAUSE = 0.005
 """Seconds, on the connection's own thread."""
@@ -80,17 +88,41 @@ def check_place(path: Path) -> None:
         raise StoreForeign(f"{path} is no file, so it is no queuectl store: name another with --db")
     if not os.access(path, os.R_OK):
         raise StoreReadOnly(f"{path} cannot be read by this user: check its permissions")
-    # Immutable: no lock, no recovery, no file beside it.
-    with store_errors(str(path)), closing(_peek(path)) as connection:
-        [found] = connection.execute("PRAGMA application_id").fetchone()
-        if found != APPLICATION_ID and (found or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
-            raise StoreForeign(
-                f"{path} is a SQLite file of another program: name another with --db; it was left as it is"
-            )
+    try:
+        # Immutable: no lock, no recovery, no file beside it.
+        with store_errors(str(path)), closing(_peek(path)) as connection:
+            _refuse_foreign(connection, path)
+    except StoreDamaged:
+        # So looks a store too whose log is being moved into it, or was when a crash came: only who reads the log can
+        # tell, see `prepare`.
+        pass
+    except StoreForeign:
+        if not _was_never_made(path):
+            raise
 
 
 def _peek(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    # One statement, and so one moment: another process may be making the store.
+    found, has_tables = connection.execute(_WHOSE_FILE).fetchone()
+    if found != APPLICATION_ID and (found or has_tables):
+        raise StoreForeign(f"{path} is a SQLite file of another program: name another with --db; it was left as it is")
+
+
+def _was_never_made(path: Path) -> bool:
+    """Tell whether a power cut came into a file's first transaction: its journal makes it empty again.
+
+    Source: https://sqlite.org/fileformat.html, "The Rollback Journal".
+    """
+    try:
+        with open(f"{path}-journal", "rb") as journal:  # noqa: PTH123 - a name is all that there is
+            header = journal.read(_JOURNAL_PAGES.stop)
+    except OSError:
+        return False
+    return header.startswith(_JOURNAL_MAGIC) and header[_JOURNAL_PAGES] == bytes(4)
 
 
 def check_owner(path: Path) -> None:
@@ -124,10 +156,12 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
     Each migration is one transaction, so that a crash leaves a whole schema of one version or the next.
 
     Raises:
+        StoreForeign: it is another program's.
         StoreNewer: a newer program wrote it.
         StoreOlder: it wants a migration, and that must not happen now.
         StoreMissing: it is still empty, and is only to be read.
     """
+    _refuse_foreign(connection, path)
     version = version_of(connection)
     _refuse_newer(version, path)
     if version < SCHEMA_VERSION and read_only:

@@ -323,6 +323,8 @@ def _run_unit(connection: sqlite3.Connection, unit: list[_Request]) -> list[Any]
         # What engines ask is refused before anything is changed, and should it fail otherwise, each is tried alone.
         try:
             return unit[0].work(connection, items)
+        except StoreError:
+            raise
         except QueuectlError as refusal:
             return refusal
     connection.execute("SAVEPOINT unit")

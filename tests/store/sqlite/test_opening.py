@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import struct
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queuectl.errors import (
+    StoreDamaged,
     StoreForeign,
     StoreLocked,
     StoreMissing,
@@ -25,7 +27,7 @@ from queuectl.job import NewJob
 from queuectl.store import migrate, open_store
 from queuectl.store.liveness import this_process
 from queuectl.store.sqlite import schema
-from tests.factories import new_engine
+from tests.factories import all_jobs, new_engine
 from tests.store.sqlite.versions import next_program
 
 if TYPE_CHECKING:
@@ -95,6 +97,46 @@ async def test_a_database_of_another_program_is_refused_and_not_touched(path: Pa
         async with open_store(path):
             pass
     assert everything_in(path.parent) == before
+
+
+@pytest.mark.parametrize("unwritten", [b"", bytes(512)], ids=["killed", "power cut"])
+async def test_a_store_whose_making_was_cut_off_is_made_anew(path: Path, unwritten: bytes) -> None:
+    await make(path)
+    whole = path.read_bytes()
+    path.write_bytes((unwritten + whole[len(unwritten) :])[:8192])
+    # A journal that is valid, tells of no page, and of a file that had none.
+    header = struct.pack(">8s5I", bytes.fromhex("d9d505f920a163d7"), 0, 1, 0, 512, 4096)
+    path.with_name("jobs.db-journal").write_bytes(header.ljust(512, b"\0"))
+    await make(path)
+    assert path.read_bytes()[:16] == whole[:16]
+
+
+async def test_a_store_whose_log_was_being_moved_into_it_is_opened(path: Path, tmp_path: Path) -> None:
+    log = path.with_name("jobs.db-wal")
+    await make(path)
+    before = path.read_bytes()
+    async with open_store(path) as store:
+        await store.enqueue([NewJob("true", id="job2", stdin="in" * 10_000)])
+        logged = log.read_bytes()
+    cut_off = tmp_path / "cut off.db"
+    # The first page tells of others that are not there yet.
+    cut_off.write_bytes(path.read_bytes()[:4096] + before[4096:])
+    cut_off.with_name("cut off.db-wal").write_bytes(logged)
+    for read_only in (True, False):
+        async with open_store(cut_off, read_only=read_only) as store:
+            assert [job.id for job in await all_jobs(store)] == ["job1", "job2"]
+
+
+async def test_damage_that_is_met_on_the_way_in_is_refused_as_such(path: Path) -> None:
+    await make(path)
+    with connected(path) as connection:
+        [page] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'config'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    with pytest.raises(StoreDamaged, match="restore a backup"):
+        async with open_store(path):
+            pass
 
 
 async def test_a_newer_store_is_refused_and_not_touched(path: Path) -> None:
