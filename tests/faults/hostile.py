@@ -114,6 +114,12 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 """Any JSON value, and what Python's own JSON has beyond."""
+
+
+def _names_a_variable(text: str) -> bool:
+    return bool(text) and "=" not in text and not text.startswith("QUEUECTL_")
+
+
 _PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 _DURATIONS = st.integers(1, 10**6) | st.sampled_from(["1ms", "90s", "2h30m", "36525d"])
 SOUND_VALUES: dict[str, st.SearchStrategy[object]] = {
@@ -132,7 +138,7 @@ SOUND_VALUES: dict[str, st.SearchStrategy[object]] = {
     "retry_on": st.lists(st.integers(0, 255), max_size=5),
     "no_retry_on": st.lists(st.integers(0, 255), max_size=5),
     "cwd": _PLAIN.map(lambda text: f"/{text}"),
-    "env": st.dictionaries(_PLAIN.filter(lambda name: name and "=" not in name), _PLAIN, max_size=3),
+    "env": st.dictionaries(_PLAIN.filter(_names_a_variable), _PLAIN, max_size=3),
     "stdin": _PLAIN,
     "tags": st.lists(_PLAIN.filter(bool), max_size=3),
 }
