@@ -19,6 +19,7 @@ from queuectl.engine.pidfd_child import has_pidfds
 from queuectl.engine.posix_spawn import has_posix_spawn
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
+from queuectl.store.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,7 +45,8 @@ JOB = Job(
     updated_at=_NOW,
     started_at=_NOW,
     finished_at=None,
-    engine_id="e1",
+    # Found by it are all the processes of a machine, also those of a run of these tests beside this one.
+    engine_id=os.environ.setdefault("TEST_ENGINE_ID", new_id()),
     worker=2,
     claim_token=77,
     pid=None,

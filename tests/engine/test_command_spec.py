@@ -36,7 +36,7 @@ def test_a_command_sees_which_execution_it_is() -> None:
         "QUEUECTL_ATTEMPT=2",
         "QUEUECTL_CLAIM=77",
         "QUEUECTL_DB=/q.db",
-        "QUEUECTL_ENGINE_ID=e1",
+        f"QUEUECTL_ENGINE_ID={JOB.engine_id}",
         "QUEUECTL_JOB_ID=job1",
         "QUEUECTL_MAX_RETRIES=3",
         "QUEUECTL_QUEUE=mail",
