@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreUnavailable
+from queuectl.store.options import StoreOptions, tell_nobody
+from queuectl.store.place import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime, timedelta
 
     from queuectl.errors import StoreError
     from queuectl.store.base import Store
 
 __all__ = ["open_store"]
-
-_URL = r"([a-z][a-z0-9+.-]*)://"
 
 
 @asynccontextmanager
@@ -46,20 +46,24 @@ async def open_store(
     Raises:
         StoreError: there is no store that can be used; the class says why. Whatever is there is left as it is.
     """
-    place = os.fspath(place)
-    if scheme := re.match(_URL, place, re.ASCII | re.IGNORECASE):
-        raise StoreUnavailable(f"there is no store of the kind {scheme[1]}:// in this version: give the path of a file")
-    # Imported here: what opens another kind of store one day need not load SQLite.
-    from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415
-
-    async with open_sqlite_store(
-        Path(place),
+    options = StoreOptions(
         read_only=read_only,
         busy_timeout=busy_timeout,
         patient=patient,
         check_owner=check_owner,
-        on_wait=on_wait,
-        on_growth=on_growth,
+        on_wait=on_wait or tell_nobody,
+        on_growth=on_growth or tell_nobody,
         clock=clock,
-    ) as store:
+    )
+    async with _backend(os.fspath(place), options) as store:
         yield store
+
+
+def _backend(place: str, options: StoreOptions) -> AbstractAsyncContextManager[Store]:
+    """Pick the kind of store. Imported here: who uses one kind need not load, or even have, what the other wants."""
+    scheme = scheme_of(place)
+    if scheme is not None:
+        raise StoreUnavailable(f"there is no store of the kind {scheme}:// in this version: give the path of a file")
+    from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415
+
+    return open_sqlite_store(Path(place), options)

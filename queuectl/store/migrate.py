@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["Migration", "load_migrations"]
+from queuectl.errors import StoreOlder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from queuectl.registration import EngineRecord
+
+__all__ = ["Migration", "load_migrations", "refuse_live_engines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +37,14 @@ def load_migrations(package: str) -> list[Migration]:
     if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
         raise AssertionError(f"the migrations of {package} are not numbered from 1 without a gap")
     return migrations
+
+
+def refuse_live_engines(live: Sequence[EngineRecord], place: str) -> None:
+    """Let a migration of the store at `place` pass, unless an engine works on it, as far as can be told from here.
+
+    Raises:
+        StoreOlder: one does.
+    """
+    if live:
+        names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
+        raise StoreOlder(f"{place} has an older schema, and engine {names} still runs on it: stop it first")

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from queuectl.errors import EngineFenced, LeaseLost
 from queuectl.failpoints import Failpoint, reach
 from queuectl.job import Claim
+from queuectl.store import refusals
+from queuectl.store.ends import End
 from queuectl.store.sqlite import rows, sql
 from queuectl.store.sqlite.columns import to_json
+from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from queuectl.errors import LeaseLost
     from queuectl.job import Job
     from queuectl.output import OutputUpdate
-    from queuectl.store.base import Execution
-    from queuectl.transition import Transition
 
 __all__ = ["End", "QueueTurn", "claim", "end_runs", "exchange", "finish", "is_registered", "report", "rescue"]
 
 _AT_ONCE = 64
 """Ends of runs in one statement: few enough texts of it, each of which SQLite parses once."""
-
-
-class QueueTurn:
-    """Remembers which queue was served last, so that at equal priority each has its turn."""
-
-    def __init__(self) -> None:
-        self.last = ""
 
 
 def claim(
@@ -85,7 +78,7 @@ def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Seque
     wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
     is_registered, holds_some, some_are_due = connection.execute(sql.CLAIM_VIEW, wish).fetchone()
     if not is_registered:
-        raise _fenced(engine_id)
+        raise refusals.fenced(engine_id)
     if some_are_due:
         connection.execute(sql.PROMOTE_DUE, wish)
     found = connection.execute(sql.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
@@ -98,23 +91,13 @@ def report(
     """Note the process of a claimed job and what it has printed; see `WorkerStore.report`."""
     parameters = {**rows.claim(claim), "pid": pid, "pid_start": pid_start, "now": now}
     if not connection.execute(sql.REPORT, parameters).rowcount:
-        raise _lost(claim)
+        raise refusals.lost(claim)
     _append(connection, claim.job_id, output)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end of a run that is to be stored."""
-
-    claim: Claim
-    execution: Execution
-    transition: Transition
-    now: int
-
-
-def finish(connection: sqlite3.Connection, ends: Sequence[End]) -> list[LeaseLost | None]:
+def finish(connection: sqlite3.Connection, ends: Sequence[End], *, now: int) -> list[LeaseLost | None]:
     """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
-    ended = end_runs(connection, ends)
+    ended = end_runs(connection, ends, now)
     reach(Failpoint.FINISHING)
     return [None if end.claim in ended else _refusal(connection, end.claim) for end in ends]
 
@@ -129,34 +112,36 @@ def exchange(
     now: int,
 ) -> list[tuple[LeaseLost | None, Job | None]]:
     """End the runs of an engine's workers, and give each its next job; see `WorkerStore.exchange`."""
-    refusals = finish(connection, [end for end, _ in ended])
+    refused = finish(connection, [end for end, _ in ended], now=now)
     workers = [worker for _, worker in ended]
     jobs = claim(connection, workers, engine_id=engine_id, queues=queues, turn=turn, now=now)
-    return list(zip(refusals, jobs, strict=True))
+    return list(zip(refused, jobs, strict=True))
 
 
 def _refusal(connection: sqlite3.Connection, claim: Claim) -> LeaseLost | None:
     if not is_registered(connection, claim.engine_id):
-        return _fenced(claim.engine_id)
+        return refusals.fenced(claim.engine_id)
     # It may have been stored before, and only the answer was lost.
-    return None if connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() else _lost(claim)
+    return None if connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() else refusals.lost(claim)
 
 
-def rescue(connection: sqlite3.Connection, engine_id: str, end: End) -> None:
+def rescue(connection: sqlite3.Connection, engine_id: str, end: End, now: int) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if not is_registered(connection, engine_id):
-        raise _fenced(engine_id)
-    if not end_runs(connection, [end], sql.BY_ANOTHER):
-        raise _lost(end.claim)
+        raise refusals.fenced(engine_id)
+    if not end_runs(connection, [end], now, sql.BY_ANOTHER):
+        raise refusals.lost(end.claim)
     reach(Failpoint.RESCUING)
 
 
-def end_runs(connection: sqlite3.Connection, ends: Sequence[End], condition: str = sql.BY_HOLDER) -> set[Claim]:
+def end_runs(
+    connection: sqlite3.Connection, ends: Sequence[End], now: int, condition: str = sql.BY_HOLDER
+) -> set[Claim]:
     """End runs and move their jobs on, where they are held under their claims; give those claims."""
     ended: set[Claim] = set()
     for start in range(0, len(ends), _AT_ONCE):
         some = ends[start : start + _AT_ONCE]
-        values = [value for end in some for value in rows.end_of_run(end.claim, end.execution, end.transition, end.now)]
+        values = [value for end in some for value in rows.end_of_run(end, now)]
         ended |= {Claim(*row) for row in connection.execute(sql.finish(len(some), condition), values).fetchall()}
     for end in ends:
         if end.execution.output and end.claim in ended:
@@ -177,11 +162,3 @@ def _append(connection: sqlite3.Connection, job_id: str, output: OutputUpdate) -
         parameters = {"id": job_id, "stream": gap.stream, "start": gap.start, "end": gap.end}
         connection.execute(sql.DROP_OUTPUT, parameters)
         connection.execute(sql.TRIM_OUTPUT, parameters)
-
-
-def _lost(claim: Claim) -> LeaseLost:
-    return LeaseLost(f"job {claim.job_id} is no longer held by engine {claim.engine_id} under claim {claim.token}")
-
-
-def _fenced(engine_id: str) -> EngineFenced:
-    return EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")

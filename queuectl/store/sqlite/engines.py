@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queuectl.errors import EngineFenced
-from queuectl.outcome import Interrupted
-from queuectl.output import NO_OUTPUT
 from queuectl.registration import Look
-from queuectl.store.base import Execution
+from queuectl.store import refusals
+from queuectl.store.ends import given_back
 from queuectl.store.sqlite import claims, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.store.sqlite.jobs import marks
 from queuectl.timestamp import from_epoch_ms
-from queuectl.transition import Release
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +31,7 @@ def beat(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
     """Raise a heartbeat counter; see `EngineStore.beat`."""
     row = connection.execute(sql.BEAT, (now, engine_id)).fetchall()
     if not row:
-        raise EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
+        raise refusals.fenced(engine_id)
     beats: int = row[0][0]
     return beats
 
@@ -44,11 +41,7 @@ def deregister(connection: sqlite3.Connection, engine_id: str, now: int) -> int:
     if not claims.is_registered(connection, engine_id):
         return 0
     held = [rows.job(row) for row in connection.execute(sql.HELD_BY, (engine_id,)).fetchall()]
-    outcome = Interrupted("given back when its engine stopped")
-    execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
-    releases = [Release(job.attempts, job.crashes, outcome.reason) for job in held]
-    ends = [claims.End(job.claim, execution, release, now) for job, release in zip(held, releases, strict=True)]
-    claims.end_runs(connection, ends)
+    claims.end_runs(connection, [given_back(job) for job in held], now)
     connection.execute(sql.DELETE_ENGINE, (engine_id,))
     return len(held)
 

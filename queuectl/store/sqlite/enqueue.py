@@ -7,9 +7,8 @@ from itertools import repeat
 from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from queuectl.errors import DuplicateJob
 from queuectl.failpoints import Failpoint, reach
-from queuectl.new_job import OnConflict, Receipt
+from queuectl.store.enqueuing import chosen_ids, receipts_for
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import to_epoch_ms
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    from queuectl.new_job import NewJob
+    from queuectl.new_job import NewJob, Receipt
 
 __all__ = ["enqueue"]
 
@@ -29,7 +28,7 @@ def enqueue(
     connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
 ) -> list[Receipt]:
     """Insert jobs under these ids, those without a directory with `cwd`; see `JobStore.enqueue`."""
-    receipts = _receipts(connection, jobs, ids)
+    receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection))
     statement, row = _insertion(jobs, cwd, now)
     # One after another, since a batch may have millions.
     new = (row(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing)
@@ -39,24 +38,6 @@ def enqueue(
     counts = Counter(of.queue for of in receipts if not of.existing)
     connection.executemany(sql.COUNT_PENDING, counts.items())
     reach(Failpoint.ENQUEUING)
-    return receipts
-
-
-def _receipts(connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str]) -> list[Receipt]:
-    """Decide about each job whether it is new."""
-    taken = _queues_of([job.id for job in jobs if job.id is not None], connection)
-    receipts = []
-    for job, job_id in zip(jobs, ids, strict=True):
-        if job_id in taken:
-            if job.on_conflict is not OnConflict.IGNORE:
-                raise DuplicateJob(
-                    f"the id {job_id} is taken: choose another, or enqueue with on_conflict ignore to leave that job be"
-                )
-            receipts.append(Receipt(job_id, taken[job_id], existing=True))
-            continue
-        receipts.append(Receipt(job_id, job.queue))
-        if job.id is not None:
-            taken[job_id] = job.queue
     return receipts
 
 

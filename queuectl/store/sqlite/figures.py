@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from queuectl.job import JobState
 from queuectl.registration import QueueCounts, Stats
+from queuectl.store import tallies
 from queuectl.store.sqlite import sql
 from queuectl.timestamp import from_epoch_ms
 
@@ -20,22 +20,18 @@ _MINUTE_MS = 60_000
 
 def counts(connection: sqlite3.Connection) -> list[QueueCounts]:
     """Count jobs by queue and state; see `AdminStore.counts`."""
-    by_queue: dict[str, dict[JobState, int]] = {}
-    for queue, state, jobs in connection.execute(sql.COUNTS):
-        by_queue.setdefault(queue, dict.fromkeys(JobState, 0))[JobState(state)] = jobs
-    return [QueueCounts(queue, jobs) for queue, jobs in by_queue.items()]
+    return tallies.by_queue(connection.execute(sql.COUNTS))
 
 
 def stats(connection: sqlite3.Connection, now: int) -> Stats:
     """Give figures over all jobs and runs; see `AdminStore.stats`."""
-    queues = counts(connection)
     total_runs, failed_runs, *durations = connection.execute(sql.RUN_FIGURES).fetchone()
     mean, p50, p95, p99, longest = (None if us is None else timedelta(microseconds=us) for us in durations)
     [last_minute] = connection.execute(sql.FINISHED_SINCE, (now - _MINUTE_MS,)).fetchone()
     [last_hour] = connection.execute(sql.FINISHED_SINCE, (now - 60 * _MINUTE_MS,)).fetchone()
     [oldest_due] = connection.execute(sql.OLDEST_DUE, (now,)).fetchone()
     return Stats(
-        jobs={state: sum(queue.jobs[state] for queue in queues) for state in JobState},
+        jobs=tallies.in_all(counts(connection)),
         total_runs=total_runs,
         failed_runs=failed_runs,
         mean=mean,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from queuectl.errors import AmbiguousId, JobNotFound, quote
 from queuectl.failpoints import Failpoint, reach
 from queuectl.job import JobState
-from queuectl.new_job import ID_ALPHABET
 from queuectl.output import Chunk, RunOutput, Stream, assemble
+from queuectl.store import naming, refusals
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.sqlite import rows, sql
 from queuectl.store.sqlite.columns import to_json
@@ -24,32 +23,25 @@ if TYPE_CHECKING:
     from queuectl.job import Job, Run
     from queuectl.store.base import Selection
 
-MIN_PREFIX = 4
-"""Characters of an id that may stand for the whole of it."""
-
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
     """Find the id that a user means; see `JobStore.resolve`."""
-    _require_form([text])
+    refusals.require_form([text])
     if connection.execute(sql.EXISTS_JOB, (text,)).fetchone():
         return text
     found: list[str] = []
-    if len(text) >= MIN_PREFIX and set(text) <= set(ID_ALPHABET):
-        found = [row[0] for row in connection.execute(sql.GENERATED_IDS_BY_PREFIX, {"prefix": text})]
-    if not found:
-        raise JobNotFound(_no_job(text))
-    if len(found) > 1:
-        more = ", …" if len(found) > 5 else ""  # noqa: PLR2004 - as many as the statement leaves room for
-        raise AmbiguousId(f"{text} is the beginning of several ids: {', '.join(found[:5])}{more}; give more of it")
-    return found[0]
+    if naming.may_begin_an_id(text):
+        wanted = {"prefix": text, "limit": naming.CANDIDATES}
+        found = [row[0] for row in connection.execute(sql.GENERATED_IDS_BY_PREFIX, wanted)]
+    return naming.only_one(text, found)
 
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job:
     """Read one job; see `JobStore.get`."""
-    _require_form([job_id])
+    refusals.require_form([job_id])
     row = connection.execute(sql.JOB_BY_ID, (job_id,)).fetchone()
     if row is None:
-        raise JobNotFound(_no_job(job_id))
+        raise refusals.no_job(job_id)
     return rows.job(row)
 
 
@@ -125,7 +117,7 @@ def runs(connection: sqlite3.Connection, job_id: str) -> list[Run]:
 
 def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
     """Read what a run has printed; see `JobStore.read_output`."""
-    if not job_id.isascii():
+    if not refusals.has_form(job_id):
         return RunOutput()
     pieces = connection.execute(sql.OUTPUT_OF, (job_id, run)).fetchall()
     return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
@@ -156,10 +148,9 @@ def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) 
 
 def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
     """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
-    _require_form(ids)
+    refusals.require_form(ids)
     found = connection.execute(sql.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
-    if missing := set(ids).difference(job_id for _, job_id, _ in found):
-        raise JobNotFound(_no_job(*sorted(missing)))
+    refusals.require_all(ids, [job_id for _, job_id, _ in found])
     for _, job_id, state in found:
         check(job_id, JobState(state), action)
     return {seq: job_id for seq, job_id, _ in found}
@@ -177,13 +168,3 @@ def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: da
     count = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
     reach(Failpoint.PRUNING)
     return count
-
-
-def _require_form(ids: Sequence[str]) -> None:
-    # A terminal can send bytes that are no text, and SQLite would not take them.
-    if other := [text for text in ids if not text.isascii()]:
-        raise JobNotFound(_no_job(*other))
-
-
-def _no_job(*ids: str) -> str:
-    return f"there is no job {', '.join(map(quote, ids))}: 'queuectl list' shows those there are"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from queuectl.errors import InvalidSetting, StoreLocked
-from queuectl.settings import SETTINGS, Settings
+from queuectl.errors import StoreLocked
+from queuectl.settings import Settings
 from queuectl.store import sqlite
+from queuectl.store.options import stored_busy_timeout
 from queuectl.store.sqlite import schema, sql
 from queuectl.store.sqlite.checkpoint import LogGrowth
 from queuectl.store.sqlite.connection import Connection, store_errors
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.errors import StoreError
+    from queuectl.store.options import StoreOptions
 
 __all__ = ["open_sqlite_store"]
 
@@ -36,32 +38,22 @@ _SLICE = timedelta(seconds=1)
 
 
 @asynccontextmanager
-async def open_sqlite_store(
-    path: Path,
-    *,
-    read_only: bool,
-    busy_timeout: timedelta | None,
-    patient: bool,
-    check_owner: bool,
-    on_wait: Callable[[StoreError | None], None] | None,
-    on_growth: Callable[[int | None], None] | None,
-    clock: Callable[[], datetime] | None,
-) -> AsyncIterator[SqliteStore]:
+async def open_sqlite_store(path: Path, options: StoreOptions) -> AsyncIterator[SqliteStore]:
     """Open the store at `path`; see `queuectl.store.open_store`."""
+    read_only, patient, busy_timeout = options.read_only, options.patient, options.busy_timeout
     if patient:
         sqlite.load_all()
-    tell = on_wait or _tell_nobody
-    now = clock or _utc_now
+    now = options.clock or _utc_now
     check_file_system(path)
     if not read_only:
         schema.create_file(path)
     schema.check_place(path)
-    if check_owner:
+    if options.check_owner:
         schema.check_owner(path)
     timeout = _SLICE if patient else Settings().busy_timeout if busy_timeout is None else busy_timeout
     cannot_write = read_only and not os.access(path, os.W_OK)
     async with _closing(await Connection.open(path, busy_timeout=timeout, read_only=cannot_write)) as reader:
-        await _prepare(reader, path, read_only=read_only, on_wait=tell if patient else None)
+        await _prepare(reader, path, read_only=read_only, on_wait=options.on_wait if patient else None)
         # Before the connection that writes is made: should that come upon another file, it writes nothing.
         file = OpenedFile(path)
         if read_only:
@@ -71,8 +63,8 @@ async def open_sqlite_store(
             with store_errors(str(path)):
                 timeout = await reader.run(_stored_busy_timeout)
         connect = partial(Connection.open, path, busy_timeout=timeout)
-        growth = LogGrowth(path, on_growth or _tell_nobody)
-        writer = Writer(path, file, connect, patient=patient, on_wait=tell, growth=growth)
+        growth = LogGrowth(path, options.on_growth)
+        writer = Writer(path, file, connect, patient=patient, on_wait=options.on_wait, growth=growth)
         await writer.open()
         async with _closing(writer):
             store = SqliteStore(path, file, reader, writer, now)
@@ -113,17 +105,7 @@ async def _prepare(
 
 
 def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:
-    stored = dict(connection.execute(sql.SETTINGS).fetchall())
-    # What cannot be used must not keep anyone from mending it: then the default holds.
-    with suppress(InvalidSetting):
-        if text := stored.get("busy_timeout"):
-            timeout: timedelta = SETTINGS["busy_timeout"].parse(text)
-            return timeout
-    return Settings().busy_timeout
-
-
-def _tell_nobody(_: object) -> None:
-    pass
+    return stored_busy_timeout(dict(connection.execute(sql.SETTINGS).fetchall()))
 
 
 def _utc_now() -> datetime:

@@ -8,19 +8,17 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from queuectl.errors import StoreDamaged, quote
-from queuectl.job import FINAL_STATES, Job, JobState, Run
-from queuectl.outcome import Exited, Signalled, SpawnFailed, TimedOut
+from queuectl.job import Job, JobState, Run
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
-from queuectl.transition import Complete, Retry, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from queuectl.job import Claim
-    from queuectl.store.base import Execution
+    from queuectl.store.ends import End
 
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = dict[str, object]
@@ -117,25 +115,25 @@ def claim(held: Claim) -> Parameters:
     return {"id": held.job_id, "engine_id": held.engine_id, "token": held.token}
 
 
-def end_of_run(held: Claim, execution: Execution, transition: Transition, now: int) -> Row:
+def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
-    outcome = execution.outcome
-    duration = execution.duration
+    held, execution, transition = end.claim, end.execution, end.transition
+    duration, run_at = execution.duration, end.run_at
     return (
         held.job_id,
         held.engine_id,
         held.token,
         transition.state,
-        transition.state is JobState.PENDING,
+        end.is_ready,
         transition.attempts,
         transition.crashes,
-        to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,
-        now if transition.state in FINAL_STATES else None,
-        None if isinstance(transition, Complete) else transition.error,
-        isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
-        outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
-        outcome.name,
-        outcome.signal if isinstance(outcome, Signalled) else None,
+        None if run_at is None else to_epoch_ms(run_at),
+        now if end.is_final else None,
+        end.error,
+        end.is_by_itself,
+        end.exit_code,
+        execution.outcome.name,
+        end.signal,
         None if duration is None else round(duration / _MICROSECOND),
         now,
     )

@@ -13,14 +13,13 @@ from queuectl.errors import (
     StoreDamaged,
     StoreForeign,
     StoreMissing,
-    StoreNewer,
     StoreOlder,
     StoreReadOnly,
     StoreUnavailable,
     StoreUntrusted,
 )
 from queuectl.failpoints import Failpoint, reach
-from queuectl.store import sqlite
+from queuectl.store import refusals, sqlite
 from queuectl.store.sqlite.connection import store_errors
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
     """
     _refuse_foreign(connection, path)
     version = version_of(connection)
-    _refuse_newer(version, path)
+    refusals.refuse_newer(version, SCHEMA_VERSION, str(path))
     if version < SCHEMA_VERSION and read_only:
         if version == 0:
             raise StoreMissing(
@@ -176,14 +175,6 @@ def prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> N
         _use_wal(connection, path)
         # The log of a store that was just made comes with the first look at it, and whoever opens it counts on it.
         version_of(connection)
-
-
-def _refuse_newer(version: int, path: Path) -> None:
-    if version > SCHEMA_VERSION:
-        raise StoreNewer(
-            f"{path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION}): "
-            "upgrade queuectl; the store was left as it is"
-        )
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
@@ -215,5 +206,5 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     """
     version = version_of(connection)
     if version != SCHEMA_VERSION:
-        _refuse_newer(version, path)
-        raise StoreOlder(f"{path} was replaced by one with an older schema: restart, or run 'queuectl db migrate'")
+        refusals.refuse_newer(version, SCHEMA_VERSION, str(path))
+        raise refusals.replaced_by_older(str(path))

@@ -40,9 +40,9 @@ EXISTS_JOB = "SELECT 1 FROM jobs WHERE id = ?"
 GENERATED_IDS_BY_PREFIX = """
 SELECT id FROM jobs
 WHERE id >= :prefix AND id < :prefix || '~' AND length(id) = 12 AND id NOT GLOB '*[^0-9a-hjkmnp-tv-z]*'
-ORDER BY id LIMIT 6
+ORDER BY id LIMIT :limit
 """
-"""Parameters: prefix, of characters that sort before a tilde. Rows: up to six ids."""
+"""Parameters: prefix, of characters that sort before a tilde; limit. Rows: id."""
 
 SEQS = "SELECT seq FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
 """Parameters: those of `source`, those of `where`, limit (-1 for all). Rows: seq."""

@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from queuectl.errors import InvalidJob, StoreReadOnly
+from queuectl.errors import StoreReadOnly
 from queuectl.store import sqlite
-from queuectl.store.ids import new_ids
+from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.connection import Connection, store_errors
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.output import OutputUpdate, RunOutput
@@ -59,9 +60,9 @@ class SqliteStore:
 
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
-        made = iter(new_ids(sum(job.id is None for job in new)))
-        ids = [job.id or next(made) for job in new]
-        work = partial(sqlite.enqueue.enqueue, jobs=new, ids=ids, cwd=_current_directory(new), now=self._now_ms())
+        ids = ids_for(new)
+        cwd = current_directory(new)
+        work = partial(sqlite.enqueue.enqueue, jobs=new, ids=ids, cwd=cwd, now=self._now_ms())
         return await self._writing.submit(work, repeatable=False, alone=len(new) > MAX_GROUP, ids=ids)
 
     async def resolve(self, text: str) -> str:
@@ -120,8 +121,9 @@ class SqliteStore:
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
-        end = sqlite.claims.End(claim, execution, transition, self._now_ms())
-        if refusal := await self._writing.post("finish", sqlite.claims.finish, end, rank=Rank.FINISH):
+        work = partial(sqlite.claims.finish, now=self._now_ms())
+        end = sqlite.claims.End(claim, execution, transition)
+        if refusal := await self._writing.post("finish", work, end, rank=Rank.FINISH):
             raise refusal
 
     async def exchange(
@@ -131,7 +133,7 @@ class SqliteStore:
         served = None if queues is None else tuple(queues)
         now = self._now_ms()
         work = partial(sqlite.claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn, now=now)
-        ended = (sqlite.claims.End(held, execution, transition, now), worker)
+        ended = (sqlite.claims.End(held, execution, transition), worker)
         refusal, job = await self._writing.post(("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH)
         if refusal:
             raise refusal
@@ -139,8 +141,9 @@ class SqliteStore:
 
     async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.rescue`."""
-        end = sqlite.claims.End(job.claim, execution, transition, self._now_ms())
-        await self._writing.submit(partial(sqlite.claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+        end = sqlite.claims.End(job.claim, execution, transition)
+        work = partial(sqlite.claims.rescue, engine_id=engine_id, end=end, now=self._now_ms())
+        await self._writing.submit(work, rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 
@@ -249,12 +252,3 @@ def _in_one_view(file: OpenedFile, work: Callable[[sqlite3.Connection], T], conn
         return work(connection)
     finally:
         connection.execute("ROLLBACK")
-
-
-def _current_directory(new: Sequence[NewJob]) -> str:
-    if all(job.cwd is not None for job in new):
-        return ""
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:
-        raise InvalidJob("the current directory was deleted: change to another, or name one with cwd") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from queuectl.errors import StoreOlder
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store import liveness, migrate
 from queuectl.store.sqlite import rows, schema, sql
@@ -13,7 +12,7 @@ from queuectl.store.sqlite import rows, schema, sql
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queuectl.registration import ProcessIdentity
+    from queuectl.registration import EngineRecord, ProcessIdentity
 
 __all__ = ["upgrade"]
 
@@ -35,7 +34,7 @@ def _apply(connection: sqlite3.Connection, path: Path, migration: migrate.Migrat
         # Another process may have done it while this one waited for the lock.
         if schema.version_of(connection) < migration.number:
             if migration.number > 1:
-                _refuse_live_engines(connection, path)
+                migrate.refuse_live_engines(_live_engines(connection), str(path))
             for statement in _statements(migration.sql):
                 connection.execute(statement)
                 reach(Failpoint.MIGRATING)
@@ -59,12 +58,9 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-def _refuse_live_engines(connection: sqlite3.Connection, path: Path) -> None:
+def _live_engines(connection: sqlite3.Connection) -> list[EngineRecord]:
     registered = map(rows.engine, connection.execute(sql.ENGINES).fetchall())
-    live = [engine for engine in registered if not _has_ended(engine.process)]
-    if live:
-        names = ", ".join(f"{engine.id} (pid {engine.process.pid} on {engine.process.host})" for engine in live)
-        raise StoreOlder(f"{path} has an older schema, and engine {names} still runs on it: stop it first")
+    return [engine for engine in registered if not _has_ended(engine.process)]
 
 
 def _has_ended(process: ProcessIdentity) -> bool:
