@@ -16,7 +16,7 @@ The map, from the vocabulary to the world:
 `jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest
 `events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
 `failpoints`        where tests let a process die: at every step of a job's life
-`store`             where jobs live: `store.base` says what every backend does, `store.sqlite` does it
+`store`             where jobs live: `store.base` says what every kind does, `store.sqlite` and `store.postgres` do it
 `engine`            what runs them: workers, one command, the drain; `engine.services`: its chores
 `telemetry`         what is said about events
 `cli`               the commands, a module for each noun

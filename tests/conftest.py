@@ -1,9 +1,77 @@
-"""How hypothesis runs here."""
+"""How hypothesis runs here, and the places for stores of every kind."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+from tests.postgres import NoServer, a_database, empty_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 # A busy machine makes single examples slow; pytest's timeout catches a hang.
 settings.register_profile("queuectl", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("queuectl")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL database in which tests may do anything. One server serves them all."""
+    try:
+        with a_database() as url:
+            yield url
+    except NoServer as reason:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture(scope="session")
+def new_postgres_url(postgres: str) -> Iterator[Callable[[], str]]:
+    """Give the URL of an empty place for a store in PostgreSQL; every call another, a few at once."""
+    with empty_places(postgres) as next_place:
+        yield next_place
+
+
+def _sqlite(request: pytest.FixtureRequest) -> Callable[[], str]:
+    folders: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    return lambda: str(folders.mktemp("store") / "queuectl.db")
+
+
+def _postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
+    new_url: Callable[[], str] = request.getfixturevalue("new_postgres_url")
+    return new_url
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What tests have to know about a kind of store."""
+
+    places: Callable[[pytest.FixtureRequest], Callable[[], str]]
+    """Gives a function whose every call gives the URL of another empty place for a store."""
+    random_lives: int
+    """How many of them a store is led through: as many as take some seconds."""
+
+
+KINDS: Mapping[str, Kind] = {
+    "sqlite": Kind(_sqlite, random_lives=30),
+    "postgres": Kind(_postgres, random_lives=10),
+}
+"""The only place that knows which kinds there are. Tests speak to `open_store` and to the Protocols alone."""
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def kind_of_store(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of store in turn."""
+    return KINDS[request.param]
+
+
+@pytest.fixture(scope="session")
+def new_url(request: pytest.FixtureRequest, kind_of_store: Kind) -> Callable[[], str]:
+    """Give the URL of an empty place for a store, of each kind in turn; every call another."""
+    return kind_of_store.places(request)

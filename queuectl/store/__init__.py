@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreUnavailable
 from queuectl.store.options import StoreOptions, tell_nobody
-from queuectl.store.place import scheme_of
+from queuectl.store.place import POSTGRES, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,7 +34,7 @@ async def open_store(
     on_growth: Callable[[int | None], None] | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> AsyncIterator[Store]:
-    """Open the store at `place`, a path, and close it at the end.
+    """Open the store at `place`, a path or the URL of a PostgreSQL database, and close it at the end.
 
     A store that is missing is made, an older one migrated, unless `read_only`. A writer waits `busy_timeout` for
     others; None means as long as the stored setting of that name says. A `patient` one waits without end, also while
@@ -62,8 +62,20 @@ async def open_store(
 def _backend(place: str, options: StoreOptions) -> AbstractAsyncContextManager[Store]:
     """Pick the kind of store. Imported here: who uses one kind need not load, or even have, what the other wants."""
     scheme = scheme_of(place)
-    if scheme is not None:
-        raise StoreUnavailable(f"there is no store of the kind {scheme}:// in this version: give the path of a file")
-    from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415
+    if scheme is None:
+        from queuectl.store.sqlite.opening import open_sqlite_store  # noqa: PLC0415
 
-    return open_sqlite_store(Path(place), options)
+        return open_sqlite_store(Path(place), options)
+    if scheme not in POSTGRES:
+        raise StoreUnavailable(
+            f"there is no store of the kind {scheme}:// in this version: give the path of a file, or postgresql://…"
+        )
+    try:
+        import psycopg  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise StoreUnavailable(
+            f"a store in PostgreSQL wants a driver that is not installed ({error}): pip install 'queuectl[postgres]'"
+        ) from error
+    from queuectl.store.postgres.opening import open_postgres_store  # noqa: PLC0415
+
+    return open_postgres_store(place, options)

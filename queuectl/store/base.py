@@ -120,7 +120,10 @@ class WorkerStore(Protocol):
     """Jobs, for the engines that run them."""
 
     def now(self) -> datetime:
-        """Give the time by the clock that this store's times are written with."""
+        """Give the time by the clock that this store's times are written with.
+
+        Where that is another machine's, it was asked for a moment ago, and what has passed since is added.
+        """
 
     async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
         """Take the next job for a worker, or None where nothing is due in these queues (None: in all).

@@ -69,7 +69,7 @@ def test_a_store_beside_which_nothing_can_be_opened_is_refused(terminal: Termina
 
 
 def test_a_kind_of_store_that_there_is_not_yet_is_refused_without_its_password(queuectl: Shell) -> None:
-    result = queuectl("list", "--db", "postgresql://me:secret@host/db")
+    result = queuectl("list", "--db", "mysql://me:secret@host/db")
     assert (result.code, "secret" in result.err) == (5, False)
 
 

@@ -1,7 +1,4 @@
-"""The place where a store is opened: the only thing here that knows which backends there are.
-
-A backend is one more function in `PLACES`. Everything else speaks to `open_store` and to the Protocols alone.
-"""
+"""The stores that the contract is held to: one of each kind, see `new_url`. None of the tests knows which it has."""
 
 from __future__ import annotations
 
@@ -13,25 +10,9 @@ from queuectl.store import open_store
 from tests.factories import Clock, new_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable
 
     from queuectl.store.base import Store
-
-
-def _sqlite(folder: Path) -> str:
-    return str(folder / "queuectl.db")
-
-
-PLACES: Mapping[str, Callable[[Path], str]] = {"sqlite": _sqlite}
-"""For each backend, what makes an empty place for a store, with the help of an empty folder, and gives its URL."""
-
-
-@pytest.fixture(scope="session", params=PLACES)
-def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    """Give the URL of an empty place for a store; every call another."""
-    place = PLACES[request.param]
-    return lambda: place(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

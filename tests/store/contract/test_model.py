@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from queuectl.outcome import Outcome
     from queuectl.registration import EngineRecord
     from queuectl.store.base import Execution, Store
+    from tests.conftest import Kind
 
 T = TypeVar("T")
 Queues: TypeAlias = "tuple[str, ...] | None"
@@ -416,12 +417,12 @@ def _refusal_of(call: Callable[[], object]) -> type[QueuectlError] | None:
 
 
 @pytest.mark.timeout(600)  # to find the shortest life that shows a defect takes minutes; without one it is seconds
-def test_a_store_does_what_its_model_does(new_url: Callable[[], str]) -> None:
+def test_a_store_does_what_its_model_does(new_url: Callable[[], str], kind_of_store: Kind) -> None:
     class Machine(StoreMachine):
         def __init__(self) -> None:
             super().__init__(new_url())
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=30, stateful_step_count=50, report_multiple_bugs=False),
+        settings=settings(max_examples=kind_of_store.random_lives, stateful_step_count=50, report_multiple_bugs=False),
     )

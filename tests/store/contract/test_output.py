@@ -101,7 +101,7 @@ async def test_a_gap_reaches_into_what_the_end_of_the_run_brings(store: Store, e
     assert await store.read_output("job1", 1) == RunOutput(cut)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     pieces=st.lists(st.tuples(st.sampled_from(Stream), st.binary(max_size=30), st.booleans()), max_size=12),
     limit=st.integers(2, 40),

@@ -1,0 +1,165 @@
+"""What the store does for those who run jobs. Each function runs inside a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queuectl.job import Claim
+from queuectl.store import refusals
+from queuectl.store.postgres import rows, sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from psycopg.rows import DictRow
+
+    from queuectl.errors import LeaseLost
+    from queuectl.job import Job
+    from queuectl.output import OutputUpdate
+    from queuectl.store.ends import End
+    from queuectl.store.postgres.connection import Transaction
+    from queuectl.store.turns import QueueTurn
+
+__all__ = ["Report", "claim", "end_runs", "exchange", "finish", "report", "rescue"]
+
+
+async def claim(
+    transaction: Transaction,
+    workers: Sequence[int],
+    *,
+    engine_id: str,
+    queues: Sequence[str] | None,
+    turn: QueueTurn,
+) -> list[Job | None]:
+    """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
+    wish = {
+        "engine_id": engine_id,
+        "queues": None if queues is None else list(queues),
+        "now": transaction.now,
+    }
+    held = await _take(transaction, workers, wish, turn)
+    if len(held) < len(workers):
+        # There is no more, or something stands in the way: only then is it worth the time to look what that is.
+        held |= await _held_already(transaction, workers, wish)
+        held |= await _take(transaction, [worker for worker in workers if worker not in held], wish, turn)
+    return [held.get(worker) for worker in workers]
+
+
+async def _take(
+    transaction: Transaction, workers: Sequence[int], wish: Mapping[str, object], turn: QueueTurn
+) -> dict[int | None, Job]:
+    if not workers:
+        return {}
+    wanted = len(workers)
+    # What others are about to take is passed over: so there is something behind the first.
+    reach = 2 * wanted + 16
+    parameters = {**wish, "workers": list(workers), "wanted": wanted, "reach": reach, "last_queue": turn.last}
+    taken = await transaction.rows(sql.TAKE, parameters)
+    if taken:
+        turn.last = max(taken, key=_place)["queue"]
+    return {job.worker: job for job in map(rows.job, taken)}
+
+
+def _place(row: DictRow) -> int:
+    place: int = row["place"]
+    return place
+
+
+async def _held_already(
+    transaction: Transaction, workers: Sequence[int], wish: Mapping[str, object]
+) -> dict[int | None, Job]:
+    """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
+    parameters = {**wish, "workers": list(workers)}
+    view = await transaction.row(sql.CLAIM_VIEW, parameters)
+    if view is None:
+        raise refusals.fenced(str(wish["engine_id"]))
+    if view["some_are_due"]:
+        await transaction.execute(sql.PROMOTE_DUE, parameters)
+    found = await transaction.rows(sql.HELD_BY_WORKERS, parameters) if view["holds_some"] else []
+    return {job.worker: job for job in map(rows.job, found)}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says about its running job."""
+
+    claim: Claim
+    pid: int
+    pid_start: str
+    output: OutputUpdate
+
+
+async def report(transaction: Transaction, reports: Sequence[Report]) -> list[LeaseLost | None]:
+    """Note the processes of claimed jobs and what they have printed, and say which could not be noted.
+
+    See `WorkerStore.report`.
+    """
+    parameters = rows.claims([said.claim for said in reports]) | rows.columns(
+        reports, pid=lambda said: said.pid, pid_start=lambda said: said.pid_start
+    )
+    held = _by_claim(await transaction.rows(sql.REPORT, parameters | {"now": transaction.now}))
+    await _append(transaction, [(held[said.claim], said.output) for said in reports if said.claim in held])
+    return [None if said.claim in held else refusals.lost(said.claim) for said in reports]
+
+
+async def finish(transaction: Transaction, ends: Sequence[End]) -> list[LeaseLost | None]:
+    """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
+    ended = await end_runs(transaction, ends)
+    return [None if end.claim in ended else await _refusal(transaction, end.claim) for end in ends]
+
+
+async def exchange(
+    transaction: Transaction,
+    ended: Sequence[tuple[End, int]],
+    *,
+    engine_id: str,
+    queues: Sequence[str] | None,
+    turn: QueueTurn,
+) -> list[tuple[LeaseLost | None, Job | None]]:
+    """End the runs of an engine's workers, and give each its next job; see `WorkerStore.exchange`."""
+    refused = await finish(transaction, [end for end, _ in ended])
+    workers = [worker for _, worker in ended]
+    jobs = await claim(transaction, workers, engine_id=engine_id, queues=queues, turn=turn)
+    return list(zip(refused, jobs, strict=True))
+
+
+async def _refusal(transaction: Transaction, claim: Claim) -> LeaseLost | None:
+    if await transaction.row(sql.IS_REGISTERED, {"id": claim.engine_id}) is None:
+        return refusals.fenced(claim.engine_id)
+    # It may have been stored before, and only the answer was lost.
+    return None if await transaction.row(sql.IS_RECORDED, rows.claim(claim)) else refusals.lost(claim)
+
+
+async def rescue(transaction: Transaction, engine_id: str, end: End) -> None:
+    """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
+    if await transaction.row(sql.LOCK_ENGINE, {"id": engine_id}) is None:
+        raise refusals.fenced(engine_id)
+    if not await end_runs(transaction, [end], sql.BY_ANOTHER):
+        raise refusals.lost(end.claim)
+
+
+async def end_runs(transaction: Transaction, ends: Sequence[End], condition: str = sql.BY_HOLDERS) -> set[Claim]:
+    """Record runs and move their jobs on, where they are held under their claims; give those claims."""
+    if not ends:
+        return set()
+    # One end for each claim: said twice in one group, the second has nothing to add.
+    by_claim = {end.claim: end for end in reversed(ends)}
+    parameters = rows.ends(list(by_claim.values())) | {"now": transaction.now}
+    ended = _by_claim(await transaction.rows(sql.FINISH.format(condition=condition), parameters))
+    await _append(transaction, [(row, by_claim[claim].execution.output) for claim, row in ended.items()])
+    return set(ended)
+
+
+def _by_claim(found: Sequence[DictRow]) -> dict[Claim, DictRow]:
+    return {Claim(row["id"], row["engine_id"], row["claim_token"]): row for row in found}
+
+
+async def _append(transaction: Transaction, updates: Sequence[tuple[DictRow, OutputUpdate]]) -> None:
+    """Add pieces of output to runs under way, and drop what lies in their gaps."""
+    if chunks := [(row, chunk) for row, update in updates for chunk in update.chunks]:
+        await transaction.execute(sql.APPEND_OUTPUT, rows.chunks(chunks))
+    for row, update in updates:
+        for gap in update.gaps:
+            await transaction.execute(sql.DROP_OUTPUT, rows.gap(row, gap))
+            await transaction.execute(sql.TRIM_OUTPUT, rows.gap(row, gap))

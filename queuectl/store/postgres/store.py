@@ -1,0 +1,252 @@
+"""The PostgreSQL store: each method is one function on a transaction, with `sql` beside it.
+
+Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
+functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`; how a
+store is opened, in `opening`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from queuectl.errors import StoreReadOnly
+from queuectl.store.ends import End
+from queuectl.store.enqueuing import current_directory, ids_for
+from queuectl.store.group import MAX_GROUP, Rank
+from queuectl.store.postgres import claims, engines, figures, jobs, sql
+from queuectl.store.selection import JobFilter, Sort
+from queuectl.store.turns import QueueTurn
+from queuectl.transition import Action
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+    from queuectl.errors import LeaseLost
+    from queuectl.job import Claim, Job, JobState, Run
+    from queuectl.new_job import NewJob, Receipt
+    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.store.base import Execution
+    from queuectl.store.postgres.address import Address
+    from queuectl.store.postgres.connection import ServerClock, Transaction
+    from queuectl.store.postgres.listener import Listener
+    from queuectl.store.postgres.reader import Reader
+    from queuectl.store.postgres.writer import Writer
+    from queuectl.store.selection import Selection
+    from queuectl.transition import Transition
+
+__all__ = ["PostgresStore"]
+
+_PAGE = 500
+"""Jobs in one read of a list, so that no reader keeps the server from clearing up."""
+
+
+class PostgresStore:
+    """Jobs in one schema of a PostgreSQL database."""
+
+    def __init__(self, address: Address, reader: Reader, writer: Writer | None, clock: ServerClock) -> None:
+        self._address = address
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._turn = QueueTurn()
+        self._listener: Listener | None = None
+
+    # ── Jobs ─────────────────────────────────────────────────────────────────
+
+    async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
+        """See `JobStore.enqueue`. All that wait are inserted by one statement."""
+        batch = jobs.Batch(new, ids_for(new), current_directory(new))
+        is_large = len(new) > MAX_GROUP
+        receipts: list[Receipt] | Exception = await self._writing.post(
+            object() if is_large else "enqueue",
+            jobs.enqueue,
+            batch,
+            repeatable=False,
+            alone=is_large,
+            ids=batch.ids,
+        )
+        if isinstance(receipts, Exception):
+            raise receipts
+        return receipts
+
+    async def resolve(self, text: str) -> str:
+        """See `JobStore.resolve`."""
+        return await self._reader.run(partial(jobs.resolve, text=text))
+
+    async def get(self, job_id: str) -> Job:
+        """See `JobStore.get`."""
+        return await self._reader.run(partial(jobs.get, job_id=job_id))
+
+    async def list_jobs(
+        self, where: JobFilter, *, sort: Sort = Sort.CREATED, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        """See `JobStore.list_jobs`."""
+        seqs = await self._reader.run(partial(jobs.find, where=where, sort=sort, limit=limit))
+        for start in range(0, len(seqs), _PAGE):
+            for job in await self._reader.run(partial(jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
+                yield job
+
+    async def list_runs(self, job_id: str) -> list[Run]:
+        """See `JobStore.list_runs`."""
+        return await self._reader.run(partial(jobs.runs, job_id=job_id))
+
+    async def read_output(self, job_id: str, run: int) -> RunOutput:
+        """See `JobStore.read_output`."""
+        return await self._reader.run(partial(jobs.output, job_id=job_id, run=run))
+
+    async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
+        """See `JobStore.apply`."""
+        if action is not Action.RETRY:
+            raise NotImplementedError(action)
+        work = partial(jobs.retry, selection=selection, dry_run=dry_run)
+        return await (self._reader.run(work) if dry_run else self._writing.submit(work))
+
+    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+        """See `JobStore.purge`."""
+        return await self._writing.submit(partial(jobs.purge, states=states, before=before, limit=limit))
+
+    # ── The life of a claim ──────────────────────────────────────────────────
+
+    def now(self) -> datetime:
+        """See `WorkerStore.now`. Times are written by the database's clock, which was asked a moment ago."""
+        return self._clock.now()
+
+    async def claim(self, engine_id: str, worker: int, queues: Sequence[str] | None) -> Job | None:
+        """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
+        served = None if queues is None else tuple(queues)
+        work = partial(claims.claim, engine_id=engine_id, queues=served, turn=self._turn)
+        job: Job | None = await self._writing.post(("claim", engine_id, served), work, worker, rank=Rank.CLAIM)
+        return job
+
+    async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
+        """See `WorkerStore.report`."""
+        said = claims.Report(claim, pid, pid_start, output)
+        if refusal := await self._writing.post("report", claims.report, said, rank=Rank.FINISH):
+            raise refusal
+
+    async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
+        """See `WorkerStore.finish`."""
+        end = End(claim, execution, transition)
+        if refusal := await self._writing.post("finish", claims.finish, end, rank=Rank.FINISH):
+            raise refusal
+
+    async def exchange(
+        self, held: Claim, execution: Execution, transition: Transition, worker: int, queues: Sequence[str] | None
+    ) -> Job | None:
+        """See `WorkerStore.exchange`."""
+        served = None if queues is None else tuple(queues)
+        work = partial(claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn)
+        ended = (End(held, execution, transition), worker)
+        answer: tuple[LeaseLost | None, Job | None] = await self._writing.post(
+            ("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH
+        )
+        refusal, following = answer
+        if refusal:
+            raise refusal
+        return following
+
+    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+        """See `WorkerStore.rescue`."""
+        end = End(job.claim, execution, transition)
+        await self._writing.submit(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+
+    # ── Engines ──────────────────────────────────────────────────────────────
+
+    @property
+    def is_on_one_machine(self) -> bool:
+        """See `EngineStore.is_on_one_machine`."""
+        return False
+
+    async def register_engine(self, engine: NewEngine) -> None:
+        """See `EngineStore.register_engine`."""
+        await self._writing.submit(partial(engines.register, engine=engine), rank=Rank.BEAT)
+
+    async def beat(self, engine_id: str) -> int:
+        """See `EngineStore.beat`."""
+        return await self._writing.submit(partial(engines.beat, engine_id=engine_id), rank=Rank.BEAT)
+
+    async def deregister_engine(self, engine_id: str) -> int:
+        """See `EngineStore.deregister_engine`."""
+        return await self._writing.submit(partial(engines.deregister, engine_id=engine_id))
+
+    async def engines(self) -> list[EngineRecord]:
+        """See `EngineStore.engines`."""
+        return await self._reader.run(engines.engines)
+
+    async def request_stop(self, engine_ids: Sequence[str]) -> None:
+        """See `EngineStore.request_stop`."""
+        await self._writing.submit(partial(engines.request_stop, engine_ids=engine_ids))
+
+    async def fence(self, engine: EngineRecord) -> bool:
+        """See `EngineStore.fence`."""
+        return await self._writing.submit(partial(engines.fence, engine=engine), rank=Rank.BEAT)
+
+    async def orphans(self) -> list[Job]:
+        """See `EngineStore.orphans`."""
+        return await self._reader.run(engines.orphans)
+
+    async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
+        """See `EngineStore.look`."""
+        return await self._reader.run(partial(engines.look, engine_id=engine_id, queues=_listed(queues), limit=limit))
+
+    async def is_idle(self, queues: Sequence[str] | None) -> bool:
+        """See `EngineStore.is_idle`."""
+        return await self._reader.run(partial(engines.is_idle, queues=_listed(queues)))
+
+    async def wait_for_change(self, at_most: float) -> None:
+        """See `EngineStore.wait_for_change`."""
+        if self._listener is None:
+            # Only engines and those who wait need it.
+            from queuectl.store.postgres.listener import Listener  # noqa: PLC0415
+
+            self._listener = Listener(self._address)
+        await self._listener.wait(at_most)
+
+    # ── The store itself ─────────────────────────────────────────────────────
+
+    async def settings(self) -> Mapping[str, str]:
+        """See `AdminStore.settings`."""
+
+        async def read(transaction: Transaction) -> Mapping[str, str]:
+            return {row["key"]: row["value"] for row in await transaction.rows(sql.SETTINGS)}
+
+        return await self._reader.run(read)
+
+    async def set_setting(self, name: str, text: str) -> None:
+        """See `AdminStore.set_setting`."""
+        await self._writing.submit(
+            lambda transaction: transaction.execute(sql.SET_SETTING, {"name": name, "text": text})
+        )
+
+    async def unset_setting(self, name: str) -> None:
+        """See `AdminStore.unset_setting`."""
+        await self._writing.submit(lambda transaction: transaction.execute(sql.UNSET_SETTING, {"name": name}))
+
+    async def counts(self) -> list[QueueCounts]:
+        """See `AdminStore.counts`."""
+        return await self._reader.run(figures.counts)
+
+    async def stats(self) -> Stats:
+        """See `AdminStore.stats`."""
+        return await self._reader.run(figures.stats)
+
+    # ── Within ───────────────────────────────────────────────────────────────
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreReadOnly(f"{self._address.shown} was opened to be read only")
+        return self._writer
+
+    async def stop_listening(self) -> None:
+        """Hear of no more changes."""
+        if self._listener is not None:
+            await self._listener.close()
+
+
+def _listed(queues: Sequence[str] | None) -> list[str] | None:
+    # The driver takes a list for an array, and a tuple for a row.
+    return None if queues is None else list(queues)

@@ -1,0 +1,151 @@
+"""Lost connections and lost answers: nothing is said to be stored that is not, and nothing is stored twice."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from queuectl.errors import OutcomeUnknown, StoreError
+from queuectl.job import NewJob
+from queuectl.store import open_store
+from queuectl.store.postgres import connection as connection_module
+from queuectl.store.postgres.connection import Connection, Transaction
+from tests.factories import PATIENCE, add, all_jobs, new_engine, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queuectl.store.postgres.store import PostgresStore
+
+LOST = psycopg.OperationalError("server closed the connection unexpectedly")
+commit = Connection.commit
+
+
+def end_all_others(direct: psycopg.Connection) -> None:
+    """Have the server end every connection of the store."""
+    direct.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'queuectl' AND datname = current_database()"
+    )
+
+
+async def ids(store: PostgresStore) -> list[str]:
+    return [job.id for job in await all_jobs(store)]
+
+
+async def test_a_connection_that_was_lost_while_idle_is_no_trouble(
+    store: PostgresStore, direct: psycopg.Connection
+) -> None:
+    await add(store, "job1")
+    assert await ids(store) == ["job1"]
+    end_all_others(direct)
+    await add(store, "job2")
+    assert await ids(store) == ["job1", "job2"]
+    end_all_others(direct)
+    assert await ids(store) == ["job1", "job2"]
+
+
+async def commit_and_lose_the_answer(self: Connection, transaction: Transaction) -> None:
+    await commit(self, transaction)
+    raise LOST
+
+
+async def lose_the_commit(_self: Connection, _transaction: Transaction) -> None:
+    raise LOST
+
+
+def once(monkeypatch: pytest.MonkeyPatch, instead: Callable[[Connection, Transaction], object]) -> None:
+    """Have the next commit go that way."""
+
+    async def first(self: Connection, transaction: Transaction) -> None:
+        monkeypatch.setattr(Connection, "commit", commit)
+        await instead(self, transaction)  # type: ignore[misc]
+
+    monkeypatch.setattr(Connection, "commit", first)
+
+
+async def test_a_commit_whose_answer_was_lost_is_found_to_be_there(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once(monkeypatch, commit_and_lose_the_answer)
+    assert await add(store, "job1") == ["job1"]
+    assert await ids(store) == ["job1"]
+
+
+async def test_a_commit_that_never_arrived_is_made_again(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    once(monkeypatch, lose_the_commit)
+    assert await add(store, "job1") == ["job1"]
+    assert await ids(store) == ["job1"]
+
+
+async def test_what_cannot_be_found_out_is_reported_as_unknown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_address: object) -> None:
+        raise LOST
+
+    async with open_store(url, busy_timeout=timedelta(milliseconds=10)) as store:
+        with monkeypatch.context() as patch:
+            once(patch, commit_and_lose_the_answer)
+            patch.setattr(connection_module, "connect", refuse)
+            with pytest.raises(OutcomeUnknown, match="job1") as caught:
+                await add(store, "job1")
+        assert caught.value.ids == ("job1",)
+        assert [job.id for job in await all_jobs(store)] == ["job1"]
+
+
+async def test_a_patient_store_waits_for_its_server_and_says_so(
+    url: str, monkeypatch: pytest.MonkeyPatch, direct: psycopg.Connection
+) -> None:
+    told: list[StoreError | None] = []
+    troubled = asyncio.Event()
+
+    def on_wait(error: StoreError | None) -> None:
+        told.append(error)
+        troubled.set()
+
+    async def refuse(_address: object) -> None:
+        raise LOST
+
+    async with open_store(url, patient=True, on_wait=on_wait) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(connection_module, "connect", refuse)
+            end_all_others(direct)
+            adding = asyncio.create_task(add(store, "job1"))
+            async with asyncio.timeout(PATIENCE):
+                await troubled.wait()
+            assert not adding.done()
+        async with asyncio.timeout(PATIENCE):
+            assert await adding == ["job1"]
+        assert [type(error).__name__ for error in told] == ["StoreUnavailable", "NoneType"]
+
+
+async def test_an_id_that_another_takes_between_the_look_and_the_insertion_is_refused_to_one(url: str) -> None:
+    async with open_store(url) as one, open_store(url) as other:
+        for number in range(10):
+            jobs = [NewJob("true", id=f"{number}-{n}") for n in range(20)]
+            answers = await asyncio.gather(one.enqueue(jobs), other.enqueue(jobs[::-1]), return_exceptions=True)
+            assert sorted(type(answer).__name__ for answer in answers) == ["DuplicateJob", "list"]
+        assert len(await all_jobs(one)) == 200
+
+
+async def test_a_fence_waits_for_the_claims_that_are_under_way(url: str) -> None:
+    """A claim that is committed after its engine was taken off would be a job that two run."""
+    async with open_store(url) as one, open_store(url) as other:
+        for number in range(10):
+            await one.register_engine(new_engine(f"engine-{number}"))
+            await add(one, f"job{number}")
+            [record] = [record for record in await other.engines() if record.id == f"engine-{number}"]
+            claimed, is_off = await asyncio.gather(
+                one.claim(record.id, 0, None), other.fence(record), return_exceptions=True
+            )
+            assert is_off is True
+            orphans = [job.id for job in await other.orphans()]
+            if isinstance(claimed, Exception):
+                assert f"job{number}" not in orphans
+                await one.register_engine(new_engine(f"next-{number}"))
+                await take(one, f"next-{number}")
+            else:
+                assert f"job{number}" in orphans
