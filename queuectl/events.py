@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DrainStarted",
+    "EngineCutOff",
     "EngineFenced",
     "EngineStarted",
     "EngineStopped",
@@ -72,6 +73,13 @@ class EngineStopped:
 @dataclass(frozen=True, slots=True)
 class EngineFenced:
     """Others took this engine for dead. It stops its commands and starts anew under another id."""
+
+    engine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCutOff:
+    """This engine cannot reach the store, and others soon take it for dead. It stops its commands and starts anew."""
 
     engine_id: str
 
@@ -168,6 +176,7 @@ Event: TypeAlias = (
     | StopForced
     | EngineStopped
     | EngineFenced
+    | EngineCutOff
     | JobClaimed
     | JobFinished
     | LeaseLost

@@ -58,12 +58,19 @@ class Registration:
 
     async def renew(self, fenced_id: str) -> None:
         """Begin anew after others took the engine of this id for dead: its commands must not run beside theirs."""
+        await self._renew(fenced_id, events.EngineFenced(fenced_id), "its engine was taken for dead by another")
+
+    async def renew_cut_off(self, engine_id: str) -> None:
+        """Begin anew before others can take the engine of this id for dead, because it cannot reach the store."""
+        await self._renew(engine_id, events.EngineCutOff(engine_id), "its engine was cut off from the store")
+
+    async def _renew(self, lost_id: str, event: events.Event, reason: str) -> None:
         async with self._lock:
-            if fenced_id != self.id:
+            if lost_id != self.id:
                 return
-            self._emit(events.EngineFenced(fenced_id))
-            self._running.kill_all_of(fenced_id, "its engine was taken for dead by another")
+            self._emit(event)
+            self._running.kill_all_of(lost_id, reason)
             # What is left of the old row, if it was there after all (a restored backup), must not hold jobs.
-            await self._store.deregister_engine(fenced_id)
+            await self._store.deregister_engine(lost_id)
             self._engine = replace(self._engine, id=new_id())
             await self.register()

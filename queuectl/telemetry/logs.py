@@ -12,6 +12,7 @@ import structlog
 
 from queuectl.events import (
     DrainStarted,
+    EngineCutOff,
     EngineFenced,
     EngineStarted,
     EngineStopped,
@@ -71,7 +72,7 @@ def log_event(event: Event) -> None:
     match event:
         case JobClaimed() | JobFinished() | JobRescued() | LeaseLost():
             _log_job(event)
-        case EngineStarted() | DrainStarted() | StopForced() | EngineStopped() | EngineFenced():
+        case EngineStarted() | DrainStarted() | StopForced() | EngineStopped() | EngineFenced() | EngineCutOff():
             _log_engine(event)
         case JobsPruned(count=count):
             _log.info("old jobs deleted", count=count)
@@ -101,7 +102,9 @@ def _log_job(event: JobClaimed | JobFinished | JobRescued | LeaseLost) -> None:
             assert_never(event)
 
 
-def _log_engine(event: EngineStarted | DrainStarted | StopForced | EngineStopped | EngineFenced) -> None:
+def _log_engine(
+    event: EngineStarted | DrainStarted | StopForced | EngineStopped | EngineFenced | EngineCutOff,
+) -> None:
     match event:
         case EngineStarted(engine_id=engine_id, workers=workers, queues=queues):
             _log.info("engine started", engine=engine_id, workers=workers, queues=queues or "all")
@@ -113,6 +116,8 @@ def _log_engine(event: EngineStarted | DrainStarted | StopForced | EngineStopped
             _log.info("engine stopped", engine=engine_id, given_back=given_back)
         case EngineFenced(engine_id=engine_id):
             _log.warning("taken for dead by others; starting anew", engine=engine_id)
+        case EngineCutOff(engine_id=engine_id):
+            _log.warning("cut off from the store; running jobs are killed before others take them", engine=engine_id)
         case _:
             assert_never(event)
 

@@ -47,6 +47,7 @@ EVENTS: list[tuple[events.Event, str, str]] = [
     (events.StopForced("SIGTERM", 2), "warning", "stopping the jobs that still run"),
     (events.EngineStopped("e", 0), "info", "engine stopped"),
     (events.EngineFenced("e"), "warning", "taken for dead by others; starting anew"),
+    (events.EngineCutOff("e"), "warning", "cut off from the store; running jobs are killed before others take them"),
     (events.JobClaimed(JOB), "debug", "job claimed"),
     (events.JobFinished(JOB, outcome.Exited(0), JobState.COMPLETED, SECOND), "info", "job completed"),
     (events.JobFinished(JOB, outcome.SpawnFailed("no hush", 127), JobState.DEAD, None), "warning", "job dead"),

@@ -10,7 +10,7 @@ from tests.engine.engines import MARK, EventLog, Gate, patient_store, strays
 from tests.factories import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from queuectl.store.base import Store
@@ -44,6 +44,19 @@ def log() -> EventLog:
 async def store(path: Path, log: EventLog) -> AsyncIterator[Store]:
     """A store, opened as an engine opens it."""
     async with patient_store(path, log) as opened:
+        yield opened
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str], folder: Path) -> str:  # noqa: ARG001 - `folder` is where commands run
+    """Where `any_store` is."""
+    return new_url()
+
+
+@pytest.fixture
+async def any_store(url: str, log: EventLog) -> AsyncIterator[Store]:
+    """A store of each kind in turn, opened as an engine opens it."""
+    async with patient_store(url, log) as opened:
         yield opened
 
 

@@ -131,7 +131,7 @@ async def run_until_idle(store: Store, **options: Any) -> tuple[EngineReport, Ev
 
 
 @asynccontextmanager
-async def patient_store(path: Path, log: EventLog) -> AsyncIterator[Store]:
+async def patient_store(path: Path | str, log: EventLog) -> AsyncIterator[Store]:
     """Open a store as the engine's command does, with a log of its troubles."""
     async with open_store(path, patient=True, on_wait=log.on_wait, on_growth=log.on_growth) as store:
         yield store
@@ -140,9 +140,9 @@ async def patient_store(path: Path, log: EventLog) -> AsyncIterator[Store]:
 class EngineProcess:
     """``queuectl run`` as a process of its own, with its log."""
 
-    def __init__(self, store: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: Path | str, *options: str, environ: Mapping[str, str] | None = None) -> None:
         source = str(Path(queuectl.__file__).parents[1])
-        self._log = store.with_name(f"engine-{len(list(store.parent.glob('engine-*.log')))}.log")
+        self._log = Path(f"engine-{len(list(Path.cwd().glob('engine-*.log')))}.log").absolute()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "queuectl", "--db", store, "-v", "run", *options],
@@ -189,7 +189,9 @@ class EngineProcess:
 
 
 @contextmanager
-def engine_process(store: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[EngineProcess]:
+def engine_process(
+    store: Path | str, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[EngineProcess]:
     """Run an engine as a process, with `environ` added to its environment; kill it at the end, if it is still there."""
     process = EngineProcess(store, *options, environ=environ)
     try:

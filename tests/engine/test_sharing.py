@@ -17,9 +17,10 @@ LEDGER = 'echo "$QUEUECTL_JOB_ID $QUEUECTL_ENGINE_ID $QUEUECTL_CLAIM" >> ledger'
 
 
 async def test_two_engines_share_a_store_and_no_job_runs_in_both(
-    store: Store, path: Path, folder: Path, gate: Gate
+    any_store: Store, url: str, folder: Path, gate: Gate
 ) -> None:
-    with engine_process(path, "--workers", "4") as one, engine_process(path, "--workers", "4") as other:
+    store = any_store
+    with engine_process(url, "--workers", "4") as one, engine_process(url, "--workers", "4") as other:
         # Five that wait for each other want more workers than one engine has, so that both take part.
         await store.enqueue([NewJob(f"{LEDGER}; read line < gate") for _ in range(5)])
         await until(lambda: len(lines_in(folder / "ledger")) == 5)
