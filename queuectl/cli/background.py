@@ -36,12 +36,12 @@ async def start_in_background(invocation: Invocation, **options: Any) -> int:
 
     Of one that ends before it is seen there, the end of its log is shown, and its exit code given.
     """
-    log = invocation.place.with_name(f"{invocation.place.name}.log")
+    log = invocation.log
     async with invocation.store() as store:
         known = {engine.id for engine in await store.engines()}
         with _open_log(log) as file:
             log_start = file.tell()
-            process = _spawn([*_program(), *_arguments(invocation, **options)], file)
+            process = _spawn([*_program(), *_arguments(invocation, **options)], invocation.url, file)
         engine = await _wait_until_registered(store, process, known)
     if engine is None:
         click.echo(_read_from(log, log_start), err=True, nl=False)
@@ -72,8 +72,6 @@ def _arguments(
 ) -> Sequence[str]:
     """Give the command line of the engine."""
     return [
-        "--db",
-        str(invocation.place),
         "run",
         *([] if workers is None else ["--workers", str(workers)]),
         *(word for queue in queues for word in ("--queue", queue)),
@@ -94,9 +92,13 @@ def _open_log(path: Path) -> IO[bytes]:
         raise StoreReadOnly(f"the log {path} cannot be written: {error.strerror}") from error
 
 
-def _spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(command: Sequence[str], store: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, so that no terminal ends it."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    # Not on the command line, which everyone on the machine can read: a URL may have a password.
+    environ = {**os.environ, "QUEUECTL_DB": store}
+    return subprocess.Popen(
+        command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
 
 
 async def _wait_until_registered(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
-
 from queuectl.cli.options import Invocation, command, group
 from queuectl.cli.render import print_document
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from queuectl.errors import StoreMissing, StoreOlder
 
 __all__ = ["db", "init"]
 
@@ -18,19 +13,25 @@ __all__ = ["db", "init"]
 async def init(invocation: Invocation) -> None:
     """Create the store, if it is not there. Commands that write do so by themselves."""
     place = invocation.place
-    is_there = _is_there(place)
+    is_there = await _is_there(invocation)
     async with invocation.store():
         pass
     if invocation.is_json:
-        print_document({"db": str(place), "created": not is_there})
+        print_document({"db": place, "created": not is_there})
     elif is_there:
         invocation.say(f"{place} is already there", mark="=")
     else:
         invocation.say(f"created {place}")
 
 
-def _is_there(place: Path) -> bool:
-    return os.path.exists(place)  # noqa: PTH110 - unlike pathlib's, it never raises
+async def _is_there(invocation: Invocation) -> bool:
+    try:
+        async with invocation.store(read_only=True):
+            return True
+    except StoreMissing:
+        return False
+    except StoreOlder:
+        return True
 
 
 @command("migrate")
@@ -39,7 +40,7 @@ async def migrate(invocation: Invocation) -> None:
     async with invocation.store():
         pass
     if invocation.is_json:
-        print_document({"db": str(invocation.place), "up_to_date": True})
+        print_document({"db": invocation.place, "up_to_date": True})
     invocation.say(f"the schema of {invocation.place} is up to date")
 
 

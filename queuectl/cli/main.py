@@ -148,5 +148,5 @@ def cli() -> None:
     """Keep a queue of commands and run them in the background.
 
     'enqueue' stores a job; 'run' is the engine that runs jobs, retries what fails, and puts what keeps failing into
-    the dead letter queue. Everything is kept in one file, ./queuectl.db unless --db says otherwise.
+    the dead letter queue. Everything is kept in one file, ./queuectl.db unless --db says otherwise, or in PostgreSQL.
     """

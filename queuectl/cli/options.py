@@ -15,6 +15,7 @@ from queuectl.duration import parse_duration
 from queuectl.errors import InvalidInput, quote
 from queuectl.settings import Settings, environment_settings
 from queuectl.store import open_store
+from queuectl.store.place import scheme_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,9 +55,14 @@ class Invocation:
         return self.db or self.environ.get("QUEUECTL_DB") or self.environ.get("DB_PATH") or DEFAULT_STORE
 
     @property
-    def place(self) -> Path:
-        """The store's file, absolute."""
-        return Path(self.url).absolute()
+    def place(self) -> str:
+        """The store's place to be shown: its file, absolute, or its URL without the password."""
+        return shown(self.url)
+
+    @property
+    def log(self) -> Path:
+        """The log of engines in the background: beside the store's file, else in the current directory."""
+        return Path(f"{self.place}.log") if scheme_of(self.url) is None else Path("queuectl.log").absolute()
 
     @property
     def is_json(self) -> bool:

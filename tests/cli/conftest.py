@@ -10,7 +10,7 @@ import pytest
 from tests.cli.shell import Shell, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -20,6 +20,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("QUEUECTL_") or name in {"DB_PATH", "NO_COLOR"}:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def any_kind_of_store(new_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch, _clean_environment: None) -> None:
+    """Have commands use a store of each kind in turn."""
+    monkeypatch.setenv("QUEUECTL_DB", new_url())
 
 
 @pytest.fixture

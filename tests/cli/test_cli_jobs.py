@@ -11,6 +11,12 @@ from queuectl.jobspec import KEYS
 if TYPE_CHECKING:
     from tests.cli.shell import Shell, Terminal
 
+
+@pytest.fixture(autouse=True)
+def _on_each_kind_of_store(any_kind_of_store: None) -> None:
+    """Lead every test here through them."""
+
+
 PRINTS = r"printf 'out\n\377'; printf 'err %s\n' $QUEUECTL_RUN >&2; exit 3"
 
 

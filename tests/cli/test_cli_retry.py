@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
 
+@pytest.fixture(autouse=True)
+def _on_each_kind_of_store(any_kind_of_store: None) -> None:
+    """Lead every test here through them."""
+
+
 @pytest.fixture
 def dead(queuectl: Shell) -> Shell:
     """A store with two dead jobs, one completed, and one that waits."""
