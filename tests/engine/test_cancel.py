@@ -16,7 +16,7 @@ from tests.engine.engines import lines_in, run_until_idle, running_engine, stray
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate
 
 WAITS = "echo $QUEUECTL_JOB_ID >> started; read line < gate"

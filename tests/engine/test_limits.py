@@ -19,7 +19,7 @@ from tests.factories import SECOND, START
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from queuectl.store import Store
+    from queuectl.store.base import Store
     from tests.engine.engines import Gate, RunningEngine
     from tests.factories import Clock
 
