@@ -50,25 +50,27 @@ def settle(connection: sqlite3.Connection, ended: Mapping[str, JobState | None],
     """Decide the open edges on jobs that have just become final, or are gone (None), and so down the chain."""
     while ended:
         decided: list[rows.Row] = []
-        reasons: dict[int, str] = {}
+        reasons: list[tuple[int, int, str]] = []
         for end in set(ended.values()):
             ids = [job_id for job_id, state in ended.items() if state == end]
             some = connection.execute(sql.DECIDE, {"ids": to_json(ids), "verdicts": _VERDICTS[end]}).fetchall()
-            reasons |= _reasons(some, end)
+            reasons += _reasons(some, end)
             decided += some
-        ended = _move_on(connection, decided, reasons, now)
+        # Of several reasons, the first in the job's own order is the one that is given.
+        first = {seq: reason for seq, _, reason in sorted(reasons, reverse=True)}
+        ended = _move_on(connection, decided, first, now)
 
 
 _VERDICTS = {end: to_json(verdicts) for end, verdicts in VERDICTS.items()}
 
 
-def _reasons(decided: Iterable[rows.Row], end: JobState | None) -> dict[int, str]:
-    """Give for each job with an edge that became impossible why it is cancelled."""
-    return {
-        seq: why_impossible(on_id, Condition(condition), end)
-        for seq, on_id, condition, verdict in decided
+def _reasons(decided: Iterable[rows.Row], end: JobState | None) -> list[tuple[int, int, str]]:
+    """Give for each edge that became impossible the job, the place among its edges, and why it is cancelled."""
+    return [
+        (seq, place, why_impossible(on_id, Condition(condition), end))
+        for seq, place, on_id, condition, verdict in decided
         if verdict == Verdict.IMPOSSIBLE
-    }
+    ]
 
 
 def _move_on(

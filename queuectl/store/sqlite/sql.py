@@ -165,7 +165,7 @@ DECIDE = """
 UPDATE edges SET verdict = json_extract(:verdicts, '$.' || condition)
 WHERE verdict = 'open' AND on_id IN (SELECT value FROM json_each(:ids))
     AND json_extract(:verdicts, '$.' || condition) <> 'open'
-RETURNING job_seq, on_id, condition, verdict
+RETURNING job_seq, place, on_id, condition, verdict
 """
 """Parameters: ids (a JSON array), verdicts (a JSON object of a verdict for each condition)."""
 
