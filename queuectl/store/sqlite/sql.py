@@ -204,7 +204,7 @@ UPDATE jobs SET ready = 0, parked = 1 WHERE seq IN (
     SELECT seq FROM jobs
     WHERE concurrency_key = :key AND state IN ('pending', 'failed') AND parked = 0 AND ready = 1
         AND concurrency_limit <= :running AND {_KEYED}
-    LIMIT 1000
+    LIMIT 100
 )
 """
 """Parks ready jobs whose key is full. The bound keeps the transaction short; the next claim goes on."""

@@ -255,3 +255,11 @@ async def test_many_engines_never_run_more_than_the_limit(store: Store, other: S
         *(run_all(opened, f"busy-{number}", w) for number, opened in enumerate((store, other)) for w in range(3))
     )
     assert [job.state for job in await all_jobs(store)] == [JobState.COMPLETED] * 120
+
+
+async def test_many_that_wait_for_full_keys_hold_nothing_up(store: Store, engine: str) -> None:
+    many = [keyed(f"{key}-{number}", key=key, priority=9) for number in range(150) for key in ("k", "l", "m", "n")]
+    await store.enqueue([*many, NewJob("true", id="plain")])
+    assert await claimed(store, engine) == ["k-0", "l-0", "m-0", "n-0", "plain"]
+    await end(store, await store.get("l-0"))
+    assert await claimed(store, engine) == ["l-1"]
