@@ -41,7 +41,9 @@ async def cancel(invocation: Invocation, *, dry_run: bool, no_wait: bool, **sele
         if running and not no_wait:
             invocation.say(f"waiting for {counted(len(running), 'running job')} to stop", mark="·")
             await _until_stopped(store, running)
-        completed = [] if dry_run or no_wait else [job_id for job_id in running if await _has_completed(store, job_id)]
+        # One that was named may have completed before it was seen to run.
+        asked = ids if selection["job_ids"] else running
+        completed = [] if dry_run or no_wait else [job_id for job_id in asked if await _has_completed(store, job_id)]
     words = "cancelled, or will be when stopped" if running and no_wait else ""
     cancelled = [job_id for job_id in ids if job_id not in completed]
     print_done(invocation, cancelled, "cancelled", words=words, dry_run=dry_run)
