@@ -7,9 +7,10 @@ from itertools import repeat
 from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from queuectl.errors import DuplicateJob
+from queuectl.errors import Conflict, DuplicateJob
 from queuectl.failpoints import Failpoint, reach
 from queuectl.new_job import OnConflict, Receipt
+from queuectl.store import sqlite
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import to_epoch_ms
@@ -38,25 +39,44 @@ def enqueue(
     connection.executemany(sql.TAG_JOB, tags)
     counts = Counter(of.queue for of in receipts if not of.existing)
     connection.executemany(sql.COUNT_PENDING, counts.items())
+    related = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing and _is_related(job)]
+    if related:
+        sqlite.dependencies.relate(connection, related, now)
     reach(Failpoint.ENQUEUING)
     return receipts
+
+
+def _is_related(job: NewJob) -> bool:
+    """Tell whether a job has to do with others: few have, and their columns are set once all are there."""
+    return bool(job.after or job.unique or job.concurrency_key or job.concurrency_limit != 1)
 
 
 def _receipts(connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str]) -> list[Receipt]:
     """Decide about each job whether it is new."""
     taken = _queues_of([job.id for job in jobs if job.id is not None], connection)
+    keys = {job.unique for job in jobs if job.unique is not None}
+    holders = sqlite.keys.holders(connection, keys) if keys else {}
     receipts = []
     for job, job_id in zip(jobs, ids, strict=True):
+        refusal: Conflict
         if job_id in taken:
-            if job.on_conflict is not OnConflict.IGNORE:
-                raise DuplicateJob(
-                    f"the id {job_id} is taken: choose another, or enqueue with on_conflict ignore to leave that job be"
-                )
-            receipts.append(Receipt(job_id, taken[job_id], existing=True))
+            there = Receipt(job_id, taken[job_id], existing=True)
+            refusal = DuplicateJob(
+                f"the id {job_id} is taken: choose another, or enqueue with on_conflict ignore to leave that job be"
+            )
+        elif job.unique is not None and job.unique in holders:
+            there = Receipt(*holders[job.unique], existing=True)
+            refusal = sqlite.keys.taken(job.unique, there.id)
+        else:
+            receipts.append(Receipt(job_id, job.queue))
+            if job.id is not None:
+                taken[job_id] = job.queue
+            if job.unique is not None:
+                holders[job.unique] = (job_id, job.queue)
             continue
-        receipts.append(Receipt(job_id, job.queue))
-        if job.id is not None:
-            taken[job_id] = job.queue
+        if job.on_conflict is not OnConflict.IGNORE:
+            raise refusal
+        receipts.append(there)
     return receipts
 
 

@@ -12,9 +12,8 @@ from queuectl.new_job import ID_ALPHABET
 from queuectl.output import Chunk, RunOutput, Stream, assemble
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.sqlite import rows, sql
-from queuectl.store.sqlite.columns import to_json
+from queuectl.store.sqlite.dependencies import settle
 from queuectl.timestamp import to_epoch_ms
-from queuectl.transition import Action, allowed_from, check
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queuectl.job import Job, Run
-    from queuectl.store.base import Selection
 
 MIN_PREFIX = 4
 """Characters of an id that may stand for the whole of it."""
@@ -30,14 +28,14 @@ MIN_PREFIX = 4
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
     """Find the id that a user means; see `JobStore.resolve`."""
-    _require_form([text])
+    require_form([text])
     if connection.execute(sql.EXISTS_JOB, (text,)).fetchone():
         return text
     found: list[str] = []
     if len(text) >= MIN_PREFIX and set(text) <= set(ID_ALPHABET):
         found = [row[0] for row in connection.execute(sql.GENERATED_IDS_BY_PREFIX, {"prefix": text})]
     if not found:
-        raise JobNotFound(_no_job(text))
+        raise no_job(text)
     if len(found) > 1:
         more = ", …" if len(found) > 5 else ""  # noqa: PLR2004 - as many as the statement leaves room for
         raise AmbiguousId(f"{text} is the beginning of several ids: {', '.join(found[:5])}{more}; give more of it")
@@ -46,10 +44,10 @@ def resolve(connection: sqlite3.Connection, text: str) -> str:
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job:
     """Read one job; see `JobStore.get`."""
-    _require_form([job_id])
+    require_form([job_id])
     row = connection.execute(sql.JOB_BY_ID, (job_id,)).fetchone()
     if row is None:
-        raise JobNotFound(_no_job(job_id))
+        raise no_job(job_id)
     return rows.job(row)
 
 
@@ -131,41 +129,9 @@ def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
     return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
 
 
-def apply(
-    connection: sqlite3.Connection, action: Action, selection: Selection, now: int, *, dry_run: bool
-) -> list[str]:
-    """Do something by hand to several jobs; see `JobStore.apply`."""
-    if action is not Action.RETRY:
-        raise NotImplementedError(action)
-    if isinstance(selection, JobFilter):
-        chosen = _allowing(connection, selection, action)
-    else:
-        chosen = _named(connection, selection, action)
-    if not dry_run:
-        connection.execute(sql.RETRY, {"now": now, "seqs": json.dumps(list(chosen))})
-    return list(chosen.values())
-
-
-def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) -> dict[int, str]:
-    """Give id by seq of the jobs that fit a filter and allow an action, from the oldest."""
-    condition, parameters = conditions(where)
-    allowed = allowed_from(action)
-    statement = sql.IDS.format(where=f"{condition} AND state IN ({marks(allowed)})")
-    return dict(connection.execute(statement, (*parameters, *allowed)))
-
-
-def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
-    """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
-    _require_form(ids)
-    found = connection.execute(sql.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
-    if missing := set(ids).difference(job_id for _, job_id, _ in found):
-        raise JobNotFound(_no_job(*sorted(missing)))
-    for _, job_id, state in found:
-        check(job_id, JobState(state), action)
-    return {seq: job_id for seq, job_id, _ in found}
-
-
-def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int) -> int:
+def purge(
+    connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int, now: int
+) -> int:
     """Delete finished jobs; see `JobStore.purge`. A negative `limit` is none."""
     if not states:
         return 0
@@ -174,16 +140,23 @@ def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: da
     if before is not None:
         condition += " AND finished_at < ?"
         parameters.append(to_epoch_ms(before))
-    count = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+    purged = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).fetchall()
+    settle(connection, {job_id: None for (job_id,) in purged if job_id is not None}, now)
     reach(Failpoint.PRUNING)
-    return count
+    return len(purged)
 
 
-def _require_form(ids: Sequence[str]) -> None:
+def require_form(ids: Sequence[str]) -> None:
+    """Let ids pass that a job can have.
+
+    Raises:
+        JobNotFound: one is none.
+    """
     # A terminal can send bytes that are no text, and SQLite would not take them.
     if other := [text for text in ids if not text.isascii()]:
-        raise JobNotFound(_no_job(*other))
+        raise no_job(*other)
 
 
-def _no_job(*ids: str) -> str:
-    return f"there is no job {', '.join(map(quote, ids))}: 'queuectl list' shows those there are"
+def no_job(*ids: str) -> JobNotFound:
+    """Refuse ids that no job has."""
+    return JobNotFound(f"there is no job {', '.join(map(quote, ids))}: 'queuectl list' shows those there are")
