@@ -14,6 +14,8 @@ The map, from the vocabulary to the world:
 `outcome`           what becomes of a command; `output`: what it prints
 `transition`        the state machine, and what follows from an outcome; `retry`: the delay before a retry
 `jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest
+`job_changes`       what a user wants changed; `dependency`: what follows for jobs that come after another
+`queue_rules`       queues that are paused or limited
 `events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
 `failpoints`        where tests let a process die: at every step of a job's life
 `store`             where jobs live: `store.base` says what every kind does, `store.sqlite` and `store.postgres` do it
@@ -34,18 +36,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from queuectl.errors import QueuectlError
-    from queuectl.job import FINAL_STATES, Job, JobState, NewJob, OnConflict, Receipt, Run
+    from queuectl.job import (
+        FINAL_STATES,
+        Condition,
+        Dependency,
+        Job,
+        JobState,
+        NewJob,
+        OnConflict,
+        Receipt,
+        Run,
+    )
+    from queuectl.job_changes import JobChanges
     from queuectl.output import RunOutput
+    from queuectl.queue_rules import QueueRules
     from queuectl.store import open_store
     from queuectl.store.base import JobFilter, Sort, Store
+    from queuectl.transition import Action
 
 __all__ = [
     "FINAL_STATES",
+    "Action",
+    "Condition",
+    "Dependency",
     "Job",
+    "JobChanges",
     "JobFilter",
     "JobState",
     "NewJob",
     "OnConflict",
+    "QueueRules",
     "QueuectlError",
     "Receipt",
     "Run",
@@ -59,10 +79,13 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "errors": ("QueuectlError",),
-    "job": ("FINAL_STATES", "Job", "JobState", "NewJob", "OnConflict", "Receipt", "Run"),
+    "job": ("FINAL_STATES", "Condition", "Dependency", "Job", "JobState", "NewJob", "OnConflict", "Receipt", "Run"),
+    "job_changes": ("JobChanges",),
     "output": ("RunOutput",),
+    "queue_rules": ("QueueRules",),
     "store": ("open_store",),
     "store.base": ("JobFilter", "Sort", "Store"),
+    "transition": ("Action",),
 }
 
 

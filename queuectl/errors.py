@@ -6,14 +6,18 @@
     ├── InvalidInput             what a user gave cannot be accepted
     │   ├── InvalidJob
     │   ├── InvalidSetting
+    │   ├── InvalidQueue
     │   ├── InvalidDuration
-    │   └── InvalidTime
+    │   ├── InvalidTime
+    │   └── Unsupported
     ├── NotFound                 what a user named is not there
     │   ├── JobNotFound
     │   ├── RunNotFound
+    │   ├── QueueNotFound
     │   └── EngineNotFound
     ├── Conflict                 it is there, and its state forbids the request
     │   ├── DuplicateJob
+    │   ├── UniqueKeyTaken
     │   ├── AmbiguousId
     │   └── WrongState
     ├── StoreError               the store cannot be used; it is left untouched
@@ -50,12 +54,14 @@ __all__ = [
     "InvalidDuration",
     "InvalidInput",
     "InvalidJob",
+    "InvalidQueue",
     "InvalidSetting",
     "InvalidTime",
     "JobNotFound",
     "LeaseLost",
     "NotFound",
     "OutcomeUnknown",
+    "QueueNotFound",
     "QueuectlError",
     "RunNotFound",
     "StoreDamaged",
@@ -69,6 +75,8 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnavailable",
     "StoreUntrusted",
+    "UniqueKeyTaken",
+    "Unsupported",
     "WrongState",
     "quote",
 ]
@@ -104,6 +112,12 @@ class InvalidSetting(InvalidInput):
     code = "invalid_setting"
 
 
+class InvalidQueue(InvalidInput):
+    """A rule for a queue does not exist, or does not take that value."""
+
+    code = "invalid_queue"
+
+
 class InvalidDuration(InvalidInput):
     """A text is no duration."""
 
@@ -114,6 +128,12 @@ class InvalidTime(InvalidInput):
     """A text is no point in time."""
 
     code = "invalid_time"
+
+
+class Unsupported(InvalidInput):
+    """This kind of store does not do that yet."""
+
+    code = "unsupported"
 
 
 class NotFound(QueuectlError):
@@ -134,6 +154,12 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class QueueNotFound(NotFound):
+    """No job stands or stood in a queue of that name, and no rule is set for it."""
+
+    code = "queue_not_found"
+
+
 class EngineNotFound(NotFound):
     """No engine has that id."""
 
@@ -150,6 +176,12 @@ class DuplicateJob(Conflict):
     """The id is taken by another job."""
 
     code = "duplicate_job"
+
+
+class UniqueKeyTaken(Conflict):
+    """Another job with that unique key is not final yet."""
+
+    code = "unique_key_taken"
 
 
 class AmbiguousId(Conflict):

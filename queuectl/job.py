@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from queuectl.new_job import NewJob, OnConflict, Receipt, Spec
+from queuectl.new_job import Condition, Dependency, NewJob, OnConflict, Receipt, Spec
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL_STATES",
     "Claim",
+    "Condition",
+    "Dependency",
     "Job",
     "JobState",
     "NewJob",
@@ -89,7 +91,13 @@ class Job(Spec):
     exit_code: int | None
     """Of the last run that ended by itself."""
     error: str | None
-    """Why the last run did not succeed, as a sentence."""
+    """Why the last run did not succeed, or the job was cancelled, as a sentence."""
+    held: bool = False
+    """Whether it is held by hand."""
+    unmet: int = 0
+    """How many of the jobs in `after` are still to end as they have to."""
+    cancelling: bool = False
+    """Whether it runs, and a user wants it cancelled."""
 
     @property
     def claim(self) -> Claim:

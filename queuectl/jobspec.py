@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from queuectl.duration import MAX_DURATION, parse_duration
 from queuectl.errors import InvalidDuration, InvalidInput, InvalidJob, quote
-from queuectl.new_job import NewJob, OnConflict
+from queuectl.new_job import Condition, Dependency, NewJob, OnConflict
 from queuectl.timestamp import parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-__all__ = ["KEYS", "KEYS_BY_ANY_NAME", "Document", "Key", "cut", "describe", "merge", "parse_document"]
+__all__ = ["KEYS", "KEYS_BY_ANY_NAME", "Document", "Key", "cut", "describe", "merge", "parse_document", "read_values"]
 
 Document: TypeAlias = Mapping[str, object]
 """A job as a JSON object: keys and values as `json.loads` gives them."""
@@ -80,6 +80,20 @@ def _environment(value: object) -> dict[str, str]:
     return value
 
 
+def _dependencies(value: object) -> tuple[Dependency, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_dependency(element) for element in value)
+
+
+def _dependency(value: object) -> Dependency:
+    if isinstance(value, str):
+        return Dependency(value)
+    if not isinstance(value, dict) or not {"id"} <= value.keys() <= {"id", "if"}:
+        raise TypeError
+    return Dependency(_string(value["id"]), Condition(_string(value.get("if", Condition.OK))))
+
+
 _A_DURATION = "a duration: a number of seconds, or 500ms, 90s, 10m, 2h30m, 1d"
 
 KEYS: Mapping[str, Key] = {
@@ -102,6 +116,12 @@ KEYS: Mapping[str, Key] = {
         Key("cwd", "an absolute path", _string),
         Key("env", "an object of strings", _environment),
         Key("stdin", "a string", _string),
+        Key("unique", "a string", _string),
+        Key(
+            "after", 'an array of ids, or of objects like {"id": "job1", "if": "ok"} (ok, any or notok)', _dependencies
+        ),
+        Key("concurrency_key", "a string", _string),
+        Key("concurrency_limit", "an integer from 1 to 1000000", _integer),
         Key("on_conflict", "refuse or ignore", lambda value: OnConflict(_string(value))),
         Key("tags", "an array of strings", _strings),
     )
@@ -125,17 +145,17 @@ def parse_document(document: Document, now: datetime) -> NewJob:
         InvalidJob: a key is unknown, missing, given twice under two names, or has a value that it does not take.
             The message names every such key, up to ten.
     """
-    values = _read_values(document)
-    if "delay" in values:
-        if "run_at" in values:
-            raise InvalidJob("run_at and delay are both given: keep one")
-        values["run_at"] = now + values.pop("delay")
-    return NewJob(**values)
+    problems = [] if "command" in document else ["command is missing: every job needs one"]
+    return NewJob(**read_values(document, now, problems))
 
 
-def _read_values(document: Document) -> dict[str, Any]:
+def read_values(document: Document, now: datetime, problems: list[str]) -> dict[str, Any]:
+    """Read the values of a document, which are not yet checked against each other; see `parse_document`.
+
+    Raises:
+        InvalidJob: as there; it begins with the `problems` that are known already.
+    """
     values: dict[str, Any] = {}
-    problems: list[str] = [] if "command" in document else ["command is missing: every job needs one"]
     for name, value in document.items():
         try:
             key = _find_key(name)
@@ -148,6 +168,10 @@ def _read_values(document: Document) -> dict[str, Any]:
                 break
     if problems:
         raise InvalidJob("; ".join(problems))
+    if "delay" in values:
+        if "run_at" in values:
+            raise InvalidJob("run_at and delay are both given: keep one")
+        values["run_at"] = now + values.pop("delay")
     return values
 
 

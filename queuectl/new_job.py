@@ -25,11 +25,14 @@ __all__ = [
     "RESERVED_ENV_PREFIX",
     "YEARS",
     "Backoff",
+    "Condition",
+    "Dependency",
     "NewJob",
     "OnConflict",
     "Receipt",
     "Spec",
     "is_generated_id",
+    "is_name",
 ]
 
 MAX_JOB_BYTES = 1 << 20
@@ -40,6 +43,7 @@ YEARS = range(1970, 9001)
 """Where times may lie: those near the end of the calendar overflow as soon as something is added to them."""
 MAX_PRIORITY = 1_000_000
 MAX_RETRIES = 1_000
+MAX_CONCURRENCY = 1_000_000
 MAX_EXIT_CODE = 255
 RESERVED_ENV_PREFIX = "QUEUECTL_"
 
@@ -59,10 +63,28 @@ class Backoff(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """What to do with a new job whose id is taken."""
+    """What to do with a new job whose id, or unique key, is taken."""
 
     REFUSE = "refuse"
     IGNORE = "ignore"
+
+
+class Condition(StrEnum):
+    """How another job has to end before one that comes after it may run."""
+
+    OK = "ok"
+    """It has to complete."""
+    ANY = "any"
+    """It has to end, in whatever way."""
+    NOT_OK = "notok"
+    """It has to die, or to be cancelled."""
+
+
+class Dependency(NamedTuple):
+    """Another job that a job comes after."""
+
+    id: str
+    condition: Condition = Condition.OK
 
 
 # Only what is made of it is ever used: methods that are written for it too would cost every start of a command.
@@ -96,6 +118,13 @@ class Spec:
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to the engine's environment."""
     stdin: str = ""
+    unique: str | None = None
+    """A key that only one job may have which is not final."""
+    after: tuple[Dependency, ...] = ()
+    """Jobs that have to end first."""
+    concurrency_key: str | None = None
+    """The job starts only if fewer than `concurrency_limit` jobs with that key are processing."""
+    concurrency_limit: int = 1
     tags: tuple[str, ...] = ()
 
 
@@ -119,6 +148,7 @@ class NewJob(Spec):
         _check_identity(self)
         _check_execution(self)
         _check_retries(self)
+        _check_relations(self)
         _check_texts(self)
 
 
@@ -143,7 +173,9 @@ _TIMEOUT = _Range(timedelta, timedelta(milliseconds=1), MAX_DURATION, f"1ms to {
 _DELAY = _Range(timedelta, timedelta(0), MAX_DURATION, f"0s to {MAX_DURATION.days}d")
 _BASE = _Range((int, float), 1, sys.float_info.max, "a number of at least 1")
 _SHARE = _Range((int, float), 0, 1, "a number from 0 to 1")
+_CONCURRENCY = _Range(int, 1, MAX_CONCURRENCY, f"an integer from 1 to {MAX_CONCURRENCY}")
 _EXIT_CODE = _Range(int, 0, MAX_EXIT_CODE, f"exit codes from 0 to {MAX_EXIT_CODE}")
+_NOT_EMPTY = "a string of at least one character"
 
 
 # Most jobs leave most keys out, and a large batch has a million jobs: so what is not given is passed over at once.
@@ -163,8 +195,13 @@ def _check_identity(job: NewJob) -> None:
             raise _refusal("tags", job.tags, "strings of at least one character")
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text can be an id, or the name of a queue."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _check_name(key: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise _refusal(key, name, "1 to 128 of the characters A-Z a-z 0-9 . _ : -, the first a letter or digit")
 
 
@@ -206,10 +243,34 @@ def _check_retries(job: NewJob) -> None:
         _EXIT_CODE.check("an exit code in no_retry_on", code)
 
 
+def _check_relations(job: NewJob) -> None:
+    if job.unique == "":
+        raise _refusal("unique", "", _NOT_EMPTY)
+    if job.concurrency_key == "":
+        raise _refusal("concurrency_key", "", _NOT_EMPTY)
+    if job.concurrency_limit != 1:
+        _CONCURRENCY.check("concurrency_limit", job.concurrency_limit)
+    if job.after:
+        _check_after(job)
+
+
+def _check_after(job: NewJob) -> None:
+    seen: set[str] = set()
+    for other in job.after:
+        _check_name("an id in after", other.id)
+        if other.id in seen:
+            raise InvalidJob(f"after has {other.id} twice: keep one")
+        if other.id == job.id:
+            raise InvalidJob(f"after has the job's own id {job.id}: a job cannot wait for itself")
+        seen.add(other.id)
+
+
 def _check_texts(job: NewJob) -> None:
     command = job.command if isinstance(job.command, str) else "".join(job.command)
     # All at once, since nearly every job's texts are right.
     whole = command + job.stdin + (job.cwd or "")
+    if job.unique or job.concurrency_key:
+        whole += (job.unique or "") + (job.concurrency_key or "")
     if job.tags or job.env:
         whole += "".join((*job.tags, *job.env, *job.env.values()))
     if "\0" in whole:
@@ -224,7 +285,7 @@ def _check_texts(job: NewJob) -> None:
 
 
 def _bad_text(job: NewJob, character: str, problem: str) -> InvalidJob:
-    keys = ("command", "stdin", "cwd", "tags")
+    keys = ("command", "stdin", "cwd", "unique", "concurrency_key", "tags")
     key = next((key for key in keys if character in "".join(getattr(job, key) or ())), "env")
     return InvalidJob(f"{key} has {problem}")
 
@@ -240,4 +301,5 @@ class Receipt(NamedTuple):
     id: str
     queue: str
     existing: bool = False
-    """True where `on_conflict` is ``ignore`` and the job was there already, as it was."""
+    """True where `on_conflict` is ``ignore`` and the job was there already, as it was: the one that has the id, or the
+    unique key, that was asked for."""

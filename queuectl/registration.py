@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from queuectl.job import JobState
+    from queuectl.job import Claim, JobState
 
 __all__ = ["EngineRecord", "Look", "NewEngine", "ProcessIdentity", "QueueCounts", "Stats"]
 
@@ -63,11 +63,13 @@ class Look:
     """What an idle engine wants to know of the store."""
 
     ready: int
-    """How many jobs it could claim now, up to the number it asked about."""
+    """How many jobs it could claim now, up to the number it asked about; or how many a claim has to look at first."""
     next_due: datetime | None
-    """When the next job becomes due, in any queue; None where none is to."""
+    """When the next job becomes due, in any queue, or a queue's rate lets the next one start; None where none is to."""
     stopping: bool
     """Whether this engine was asked to drain."""
+    to_cancel: frozenset[Claim] = frozenset()
+    """The claims of this engine whose jobs are to be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

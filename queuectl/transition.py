@@ -38,6 +38,8 @@ __all__ = [
     "allowed_from",
     "check",
     "decide",
+    "if_cancelled",
+    "require_held",
 ]
 
 
@@ -53,6 +55,8 @@ class Action(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     RETRY = "retry"
+    EDIT = "edit"
+    DELETE = "delete"
 
 
 _P, _B, _R, _F, _C, _D, _X = (
@@ -72,16 +76,21 @@ TRANSITIONS: Mapping[Action, Mapping[JobState, frozenset[JobState]]] = {
     Action.BURY: {_R: frozenset({_D})},
     Action.CANCEL: {state: frozenset({_X}) for state in (_P, _B, _R, _F)},
     Action.GIVE_BACK: {_R: frozenset({_P})},
-    Action.HOLD: {_P: frozenset({_B}), _F: frozenset({_B})},
-    Action.RELEASE: {_B: frozenset({_P})},
+    Action.HOLD: {state: frozenset({_B}) for state in (_P, _B, _F)},
+    Action.RELEASE: {_B: frozenset({_P, _B})},
     Action.RETRY: {
         _F: frozenset({_P}),
         _C: frozenset({_P, _B}),
         _D: frozenset({_P, _B}),
         _X: frozenset({_P, _B}),
     },
+    Action.EDIT: {state: frozenset({state}) for state in (_P, _B, _F)},
+    Action.DELETE: {state: frozenset() for state in (_P, _B, _F, _C, _D, _X)},
 }
-"""Every transition there is: for an action, the states it starts from and those it may lead to."""
+"""Every transition there is: for an action, the states it starts from and those it may lead to.
+
+A dependency that is met, or can no longer be, moves a blocked job as RELEASE and CANCEL do.
+"""
 
 
 def allowed_from(action: Action) -> tuple[JobState, ...]:
@@ -98,6 +107,16 @@ def check(job_id: str, state: JobState, action: Action) -> None:
     if state not in TRANSITIONS[action]:
         allowed = ", ".join(allowed_from(action))
         raise WrongState(f"cannot {action} job {job_id}: it is {state}; allowed for {allowed} jobs")
+
+
+def require_held(job_id: str, *, held: bool) -> None:
+    """Let a blocked job be released, or refuse it.
+
+    Raises:
+        WrongState: it is not held by hand: it waits for other jobs.
+    """
+    if not held:
+        raise WrongState(f"cannot release job {job_id}: it is not held, it waits for other jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +175,11 @@ def decide(job: Job, outcome: Outcome, policy: RetryPolicy, now: datetime, *, ch
 
     Pure: `now` is the time of the outcome, and `chance` (0 to below 1) decides about the jitter.
     """
+    transition = _after(job, outcome, policy, now, chance)
+    return if_cancelled(transition) if job.cancelling else transition
+
+
+def _after(job: Job, outcome: Outcome, policy: RetryPolicy, now: datetime, chance: float) -> Transition:
     match outcome:
         case Exited(exit_code=0):
             return Complete(job.attempts + 1, 0)
@@ -183,6 +207,15 @@ def _after_engine_death(job: Job, policy: RetryPolicy, error: str, *, crashed: b
     if crashed and policy.max_crashes is not None and crashes >= policy.max_crashes:
         return Bury(job.attempts, crashes, f"{error}, {crashes} times in a row")
     return Release(job.attempts, crashes, error)
+
+
+def if_cancelled(transition: Transition) -> Transition:
+    """Say what becomes of a transition where a user has cancelled the job while it ran: only a success stands."""
+    match transition:
+        case Complete() | Cancel():
+            return transition
+        case Retry() | Bury() | Release():
+            return Cancel(transition.attempts, transition.crashes, f"cancelled; {transition.error}")
 
 
 def describe(outcome: Outcome) -> str:

@@ -56,16 +56,26 @@ class Kind:
     """Gives a function whose every call gives the URL of another empty place for a store."""
     random_lives: int
     """How many of them a store is led through: as many as take some seconds."""
+    steers_jobs: bool
+    """What `JobStore.steers_jobs` has to be: whether the tests that are marked `steering` are for it."""
 
 
 KINDS: Mapping[str, Kind] = {
-    "sqlite": Kind(_sqlite, random_lives=30),
-    "postgres": Kind(_postgres, random_lives=10),
+    "sqlite": Kind(_sqlite, random_lives=30, steers_jobs=True),
+    "postgres": Kind(_postgres, random_lives=10, steers_jobs=False),
 }
 """The only place that knows which kinds there are. Tests speak to `open_store` and to the Protocols alone."""
 
 
-@pytest.fixture(scope="session", params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have each test run on the kinds of store that it is for."""
+    if "kind_of_store" in metafunc.fixturenames:
+        wants_steering = metafunc.definition.get_closest_marker("steering") is not None
+        kinds = [name for name, kind in KINDS.items() if kind.steers_jobs or not wants_steering]
+        metafunc.parametrize("kind_of_store", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def kind_of_store(request: pytest.FixtureRequest) -> Kind:
     """Each kind of store in turn."""
     return KINDS[request.param]

@@ -7,6 +7,7 @@ import signal
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from queuectl.cli.after import with_whole_ids
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import counted
 from queuectl.jobtext import parse_batch
@@ -29,6 +30,8 @@ async def enqueue_batch(invocation: Invocation, file: IO[bytes], now: datetime, 
         with _interruptible():
             jobs = parse_batch(file, now, options)
         async with invocation.store() as store:
+            if "after" in options:
+                jobs = await with_whole_ids(store, jobs)
             receipts = await store.enqueue(jobs)
         _print_batch(invocation, receipts)
 

@@ -10,7 +10,7 @@ from queuectl.cli.filters import list_options
 from queuectl.cli.jobs import print_job, print_list
 from queuectl.cli.options import Invocation, command, duration_option, group
 from queuectl.cli.render import print_document
-from queuectl.cli.retry import print_retried
+from queuectl.cli.selection import print_done
 from queuectl.cli.text import counted
 from queuectl.errors import WrongState
 from queuectl.job import Job, JobState
@@ -53,7 +53,7 @@ async def retry(invocation: Invocation, *, job_ids: Sequence[str], everything: b
         if not everything:
             dead = [(await _get_dead(store, job_id)).id for job_id in job_ids]
         retried = await store.apply(Action.RETRY, dead)
-    print_retried(invocation, retried)
+    print_done(invocation, retried, "retried", words="due again")
 
 
 @command("purge", examples=("queuectl dlq purge --older-than 30d",))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import Job, Run
     from queuectl.output import RunOutput
+    from queuectl.queue_rules import QueueRules
     from queuectl.registration import EngineRecord, QueueCounts, Stats
     from queuectl.settings import Setting, Settings
 
@@ -23,6 +24,8 @@ __all__ = [
     "Document",
     "engine_document",
     "job_document",
+    "queue_document",
+    "rules_document",
     "run_document",
     "setting_value",
     "stats_document",
@@ -47,6 +50,9 @@ def job_document(job: Job, settings: Settings) -> Document:
         "crashes": job.crashes,
         "exit_code": job.exit_code,
         "error": job.error,
+        "held": job.held,
+        "unmet": job.unmet,
+        "cancelling": job.cancelling,
         "run_at": format_time(job.run_at),
         "created_at": format_time(job.created_at),
         "updated_at": format_time(job.updated_at),
@@ -64,6 +70,10 @@ def job_document(job: Job, settings: Settings) -> Document:
         "cwd": job.cwd,
         "env": dict(job.env),
         "stdin": job.stdin,
+        "unique": job.unique,
+        "after": [{"id": other.id, "if": other.condition} for other in job.after],
+        "concurrency_key": job.concurrency_key,
+        "concurrency_limit": job.concurrency_limit,
         "tags": list(job.tags),
     }
 
@@ -108,13 +118,33 @@ def engine_document(engine: EngineRecord, state: str) -> Document:
     }
 
 
-def status_document(counts: Sequence[QueueCounts], engines: Sequence[tuple[EngineRecord, str]]) -> Document:
+def rules_document(rules: QueueRules) -> Document:
+    """Give what is set for a queue; `rate` is starts in a second."""
+    return {
+        "queue": rules.queue,
+        "paused": rules.paused,
+        "concurrency": rules.concurrency,
+        "rate": None if rules.rate is None else _number(rules.rate),
+    }
+
+
+def queue_document(rules: QueueRules, counts: QueueCounts) -> Document:
+    """Give a queue with its rules and its jobs by state."""
+    return {
+        **rules_document(rules),
+        "jobs": {state: counts.jobs.get(state, 0) for state in JobState},
+    }
+
+
+def status_document(
+    queues: Sequence[tuple[QueueRules, QueueCounts]], engines: Sequence[tuple[EngineRecord, str]]
+) -> Document:
     """Give the jobs by state, in all and of each queue, and the live engines."""
     return {
-        "jobs": total_jobs(counts),
+        "jobs": total_jobs([counts for _, counts in queues]),
         "workers": sum(engine.workers for engine, _ in engines),
         "engines": [engine_document(engine, state) for engine, state in engines],
-        "queues": [{"queue": of.queue, "jobs": {state: of.jobs.get(state, 0) for state in JobState}} for of in counts],
+        "queues": [queue_document(rules, counts) for rules, counts in queues],
     }
 
 

@@ -78,7 +78,8 @@ async def enqueue(
         file = click.get_binary_stream("stdin")
     now, document = datetime.now(UTC), options_document(**options)
     if file is None:
-        await _enqueue_one(invocation, parse_document(merge(_document(words, shell_command), document), now))
+        job = parse_document(merge(_document(words, shell_command), document), now)
+        await _enqueue_one(invocation, job, is_after="after" in document)
     else:
         from queuectl.cli.batch import enqueue_batch  # noqa: PLC0415 - one job is to be stored fast
 
@@ -100,8 +101,12 @@ def _document(words: Sequence[str], shell_command: str | None) -> Document:
         raise InvalidJob(f"{error}; for a shell command that starts with a brace use --command") from None
 
 
-async def _enqueue_one(invocation: Invocation, job: NewJob) -> None:
+async def _enqueue_one(invocation: Invocation, job: NewJob, *, is_after: bool) -> None:
     async with invocation.store() as store:
+        if is_after:
+            from queuectl.cli.after import with_whole_ids  # noqa: PLC0415 - as above
+
+            [job] = await with_whole_ids(store, [job])
         if invocation.is_json:
             await _enqueue_and_show(invocation, store, job)
         else:

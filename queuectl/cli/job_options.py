@@ -13,10 +13,20 @@ from queuectl.errors import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["job_options", "options_document"]
+__all__ = ["change_options", "job_options", "options_document"]
 
-_OPTIONS = (
+_FIXED_OPTIONS = (
     click.option("--id", metavar="ID", help="The job's id; else a generated one."),
+    click.option("--unique", metavar="KEY", help="Refuse it while another job with this key is not final."),
+    click.option(
+        "--after",
+        metavar="ID[=IF]",
+        multiple=True,
+        help="Start it after this job, if that ends ok (so by default), any or notok; repeatable.",
+    ),
+    click.option("--on-conflict", metavar="WHAT", help="If the id or the key is taken: refuse, or ignore."),
+)
+_OPTIONS = (
     click.option("--queue", metavar="QUEUE", help="The queue it stands in; else 'default'."),
     click.option("--priority", metavar="N", help="Higher goes first; else 0."),
     click.option("--run-at", "--run-after", "run_at", metavar="TIME", help="Not before this time (ISO 8601)."),
@@ -32,14 +42,25 @@ _OPTIONS = (
     click.option("--cwd", metavar="DIR", help="Where the command runs; else the current directory."),
     click.option("--env", metavar="NAME=VALUE", multiple=True, help="Add to the command's environment; repeatable."),
     click.option("--stdin", metavar="TEXT", help="What the command reads."),
+    click.option("--concurrency-key", metavar="KEY", help="Only so many jobs with this key run at once."),
+    click.option("--concurrency-limit", metavar="N", help="How many those are; else 1."),
     click.option("--tag", "tags", metavar="TAG", multiple=True, help="A word to find it by; repeatable."),
-    click.option("--on-conflict", metavar="WHAT", help="If the id is taken: refuse, or ignore."),
 )
 
 
 def job_options(function: Any) -> Any:
-    """Add the options."""
-    for option in reversed(_OPTIONS):
+    """Add the options for a new job."""
+    return _add((*_FIXED_OPTIONS, *_OPTIONS), function)
+
+
+def change_options(function: Any) -> Any:
+    """Add the options for a job that is there already: its command, and what can be changed of the rest."""
+    command = click.option("--command", metavar="COMMAND", help="A shell command.")
+    return _add((command, *_OPTIONS), function)
+
+
+def _add(options: Sequence[Callable[[Any], Any]], function: Any) -> Any:
+    for option in reversed(options):
         function = option(function)
     return function
 
@@ -79,6 +100,12 @@ def _environment(pairs: Sequence[str]) -> dict[str, str]:
     return variables
 
 
+def _dependencies(texts: Sequence[str]) -> list[object]:
+    """Read ``ID`` or ``ID=IF``."""
+    pairs = [text.partition("=") for text in texts]
+    return [{"id": job_id, "if": condition} if separator else job_id for job_id, separator, condition in pairs]
+
+
 _JSON_TYPES: dict[str, Callable[[Any], object]] = {
     "priority": _number,
     "max_retries": _number,
@@ -88,5 +115,7 @@ _JSON_TYPES: dict[str, Callable[[Any], object]] = {
     "no_retry_on": _exit_codes,
     "cwd": os.path.abspath,
     "env": _environment,
+    "after": _dependencies,
+    "concurrency_limit": _number,
     "tags": list,
 }

@@ -66,6 +66,9 @@ def _rules(job: Job, settings: Settings) -> Mapping[str, str]:
         "timeout": "" if timeout is None else format_duration(timeout),
         "cwd": escape(job.cwd or ""),
         "env": escape(" ".join(f"{name}={value}" for name, value in job.env.items())),
+        "unique": escape(job.unique or ""),
+        "after": ", ".join(f"{other.id} ({other.condition})" for other in job.after),
+        "key": f"{escape(job.concurrency_key)}, at most {job.concurrency_limit} at once" if job.concurrency_key else "",
         "stdin": f"{len(job.stdin.encode())} bytes" if job.stdin else "",
     }
 

@@ -78,16 +78,18 @@ async def _documents(jobs: AsyncIterator[Job], settings: Settings) -> AsyncItera
 async def _print_table(invocation: Invocation, store: Store, jobs: AsyncIterator[Job]) -> bool:
     """Print jobs as a table, and say whether there were any."""
     settings = await invocation.settings(store)
+    paused = {rules.queue for rules in await store.queues() if rules.paused}
     table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND")
     async for page in in_pages(jobs):
-        table.print([_row(job, settings, store.now()) for job in page])
+        now = store.now()
+        table.print([_row(job, state_text(job, now, paused), settings, now) for job in page])
     return not table.is_empty
 
 
-def _row(job: Job, settings: Settings, now: datetime) -> tuple[str, ...]:
+def _row(job: Job, state: str, settings: Settings, now: datetime) -> tuple[str, ...]:
     return (
         job.id,
-        state_text(job, now),
+        state,
         job.queue,
         str(job.priority),
         f"{job.attempts}/{settings.policy(job).max_retries}",

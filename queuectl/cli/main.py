@@ -32,8 +32,16 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "list": Entry("jobs:list_jobs", "list jobs"),
         "show": Entry("jobs:show", "show one job whole"),
         "logs": Entry("logs:logs", "print what a job's command printed"),
-        "retry": Entry("retry:retry", "make finished jobs due again"),
+        "cancel": Entry("steering:cancel", "cancel jobs, stopping those that run"),
+        "retry": Entry("steering:retry", "make finished jobs due again"),
+        "hold": Entry("steering:hold", "keep jobs from being started"),
+        "release": Entry("steering:release", "let go of held jobs"),
+        "edit": Entry("edit:edit", "change jobs that do not run"),
+        "delete": Entry("steering:delete", "delete jobs for good"),
         "dlq": Entry("dlq:dlq", "the dead letter queue: jobs that kept failing"),
+    },
+    "Queues": {
+        "queue": Entry("queue:queue", "list, pause, resume and limit queues"),
     },
     "Engine": {
         "run": Entry("run:run", "run jobs, in the foreground"),

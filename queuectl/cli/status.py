@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from queuectl.cli.documents import status_document, total_jobs
 from queuectl.cli.engines import ENGINE_HEADINGS, engine_row, live
 from queuectl.cli.options import Invocation, command
+from queuectl.cli.queues import print_queues, queues_of
 from queuectl.cli.render import Table, emit, print_document
-from queuectl.job import JobState
+from queuectl.queue_rules import QueueRules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,22 +24,23 @@ __all__ = ["status"]
 async def status(invocation: Invocation) -> None:
     """Show the jobs by state, the live engines, and the queues."""
     async with invocation.store(read_only=True) as store:
-        counts, engines, now = await store.counts(), live(await store.engines()), store.now()
+        queues, engines, now = await queues_of(store), live(await store.engines()), store.now()
     if invocation.is_json:
-        print_document(status_document(counts, engines))
+        print_document(status_document(queues, engines))
     else:
-        _print_tables(counts, engines, now)
+        _print_tables(queues, engines, now)
 
 
-def _print_tables(counts: Sequence[QueueCounts], engines: Sequence[tuple[EngineRecord, str]], now: datetime) -> None:
-    Table("STATE", "JOBS").print([(str(state), str(count)) for state, count in total_jobs(counts).items()])
+def _print_tables(
+    queues: Sequence[tuple[QueueRules, QueueCounts]], engines: Sequence[tuple[EngineRecord, str]], now: datetime
+) -> None:
+    totals = total_jobs([counts for _, counts in queues])
+    Table("STATE", "JOBS").print([(str(state), str(count)) for state, count in totals.items()])
     emit("")
     if engines:
         Table(*ENGINE_HEADINGS).print([engine_row(engine, state, now) for engine, state in engines])
     else:
         emit("no engine runs; start one with: queuectl run")
-    if len(counts) > 1:
+    if len(queues) > 1 or any(rules != QueueRules(rules.queue) for rules, _ in queues):
         emit("")
-        Table("QUEUE", *(state.upper() for state in JobState)).print(
-            [(of.queue, *(str(of.jobs.get(state, 0)) for state in JobState)) for of in counts]
-        )
+        print_queues(queues)

@@ -8,13 +8,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from queuectl.job import FINAL_STATES, JobState
+from queuectl.queue_rules import format_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from queuectl.job import Job
+    from queuectl.queue_rules import QueueRules
 
-__all__ = ["age", "command_text", "counted", "escape", "state_text", "when_text"]
+__all__ = ["age", "command_text", "counted", "escape", "rules_text", "state_text", "when_text"]
 
 _SECOND = timedelta(seconds=1)
 _UNITS = (("d", 86_400 * _SECOND), ("h", 3_600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND))
@@ -44,17 +47,28 @@ def age(duration: timedelta) -> str:
     return f"{max(duration // _SECOND, 0)}s"
 
 
-def state_text(job: Job, now: datetime) -> str:
-    """Write a job's state, with what its `run_at` says beside it."""
-    if job.run_at > now:
-        match job.state:
-            case JobState.PENDING:
-                return "pending (scheduled)"
-            case JobState.FAILED:
-                return "failed (retrying)"
-            case _:
-                pass
-    return str(job.state)
+def state_text(job: Job, now: datetime, paused: Collection[str] = ()) -> str:
+    """Write a job's state, with what its `run_at`, its queue (one of the `paused`) and users' wishes say beside it."""
+    word = ""
+    match job.state:
+        case JobState.BLOCKED:
+            word = "held" if job.held else "waiting"
+        case JobState.PROCESSING if job.cancelling:
+            word = "cancelling"
+        case JobState.PENDING | JobState.FAILED if job.run_at > now:
+            word = "scheduled" if job.state is JobState.PENDING else "retrying"
+        case JobState.PENDING | JobState.FAILED if job.queue in paused:
+            word = "paused"
+        case _:
+            pass
+    return f"{job.state} ({word})" if word else str(job.state)
+
+
+def rules_text(rules: QueueRules) -> str:
+    """Write what is set for a queue; empty where that is nothing."""
+    limit = "" if rules.concurrency is None else f"at most {rules.concurrency} at once"
+    rate = "" if rules.rate is None else format_rate(rules.rate)
+    return ", ".join(filter(None, ("paused" if rules.paused else "", limit, rate)))
 
 
 def when_text(job: Job, now: datetime) -> str:
@@ -63,4 +77,6 @@ def when_text(job: Job, now: datetime) -> str:
         return f"ended {age(now - job.finished_at)} ago"
     if job.state is JobState.PROCESSING and job.started_at is not None:
         return f"began {age(now - job.started_at)} ago"
+    if job.state is JobState.BLOCKED and job.run_at <= now:
+        return f"waits for {counted(job.unmet, 'job')}" if job.unmet else "held"
     return f"due in {age(job.run_at - now)}" if job.run_at > now else "due"

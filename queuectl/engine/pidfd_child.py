@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from queuectl.engine.child import Child, kill_and_reap
-from queuectl.engine.posix_spawn import has_posix_spawn, spawn
+from queuectl.engine.posix_spawn import has_posix_spawn, spawn, turns
 
 if TYPE_CHECKING:
     from typing import IO
@@ -75,7 +75,8 @@ class PidfdChild(Child):
         try:
             # Cut short here, a process would be there that nobody could stop.
             with anyio.CancelScope(shield=True):
-                self._pid = await self._spawn(spec, stdin.fileno())
+                async with turns(self._loop):
+                    self._pid = await self._spawn(spec, stdin.fileno())
             self._watch()
         except BaseException:
             self._close_pipes()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from queuectl.engine.command_spec import CommandSpec
 
-__all__ = ["has_posix_spawn", "spawn"]
+__all__ = ["has_posix_spawn", "spawn", "turns"]
 
 # Larger than any C library's structures of these kinds.
 _STRUCTURE = ctypes.c_char * 512
@@ -45,6 +45,16 @@ _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 def has_posix_spawn() -> bool:
     """Tell whether this C library has all that `spawn` needs."""
     return os.uname().sysname == "Linux" and hasattr(_library(), "posix_spawn_file_actions_addchdir_np")
+
+
+@lru_cache(maxsize=1)
+def turns(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """Give what lets as many prepare a call of `spawn` on this event loop as there are threads to make it.
+
+    Who waits for his turn has not opened anything yet, so that many who come at once need no more descriptors.
+    """
+    del loop  # A semaphore belongs to one.
+    return asyncio.Semaphore(_THREADS)
 
 
 async def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:

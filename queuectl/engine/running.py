@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queuectl.outcome import Interrupted
+from queuectl.outcome import Cancelled, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from queuectl.engine.command import RunningCommand
-    from queuectl.job import Job
+    from queuectl.job import Claim, Job
 
 __all__ = ["Running", "RunningJob"]
 
@@ -62,6 +62,12 @@ class Running:
         self._stop = Interrupted(reason)
         for running in self:
             running.command.stop(self._stop)
+
+    def cancel(self, claims: Collection[Claim]) -> None:
+        """Stop what runs under these claims, for good: SIGTERM, and SIGKILL after the grace."""
+        for running in self if claims else ():
+            if running.job.claim in claims:
+                running.command.stop(Cancelled())
 
     def kill_all_of(self, engine_id: str, reason: str) -> None:
         """Kill what runs in the name of that engine id, and what is still about to be started so."""

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
+    from queuectl.job_changes import JobChanges
     from queuectl.outcome import Outcome
     from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.transition import Action, Transition
 
@@ -49,13 +51,34 @@ class Execution:
 class JobStore(Protocol):
     """Jobs, for those who make them and look at them."""
 
+    @property
+    def steers_jobs(self) -> bool:
+        """Whether this store does all that steers jobs and queues.
+
+        Where it does not, `Unsupported` is raised, and nothing was changed, by an `enqueue` of jobs with `after`,
+        `unique` or a concurrency, by `apply` but for ``retry``, by `edit` and by `set_queue`. No queue has rules then,
+        and no engine hears of jobs that are to be cancelled.
+        """
+
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Receipt]:
         """Store all the jobs or none, durably, and answer in the same order.
 
         A job without a `cwd` gets the directory of this process. One whose `run_at` has come is ready at once.
 
+        A job that comes `after` others is blocked while any of these dependencies is open. Each is decided once, when
+        the other job becomes final or is deleted, or now if it is final already; `dependency.VERDICTS` says how. What
+        waits for nothing more, and is not held, becomes pending. A job with a dependency that became impossible is
+        cancelled, with an `error` that names the other job, and so down the chain, all in the transaction in which
+        the other job came to its end.
+
+        A `unique` key is taken while the job that has it is not final. An `on_conflict` of ``ignore`` is answered
+        with the job that has the id, else with the one that has the key, be it stored or earlier in `jobs`.
+
         Raises:
             DuplicateJob: an id is taken, here or twice in `jobs`, and `on_conflict` is not ``ignore``.
+            UniqueKeyTaken: the same of a unique key; the message names the job that has it.
+            JobNotFound: a job comes after one that is neither there nor in `jobs`.
+            InvalidJob: some of `jobs` would wait for each other.
         """
 
     async def resolve(self, text: str) -> str:
@@ -100,9 +123,27 @@ class JobStore(Protocol):
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """Do the same by hand to several jobs, all or none, and give their ids from the oldest.
 
-        The only action yet is ``retry``: `attempts`, `crashes`, `error` and `exit_code` start anew, the job is due
-        now; its earlier runs stay. With a filter, jobs whose state does not allow the action are left out; with ids,
-        each of them must allow it. With `dry_run` nothing is changed.
+        ``cancel``: what does not run is cancelled now. What runs is asked to end: its engine hears of it by `look`,
+        and whatever ends the run from now on makes it cancelled, unless it was a success.
+        ``hold``: the job is blocked until it is released, whatever else it waits for.
+        ``release``: undoes a hold, and nothing else; only jobs that are held allow it.
+        ``retry``: `attempts`, `crashes`, `error` and `exit_code` start anew, the job is due now, or blocked while it
+        has open dependencies; its earlier runs stay. A dependency that was impossible does not hold it back again.
+        ``delete``: the job is gone, with its runs and output; open dependencies on it are decided.
+
+        With a filter, jobs whose state does not allow the action are left out; with ids, each of them must allow it.
+        With `dry_run` nothing is changed.
+
+        Raises:
+            JobNotFound: one of the ids is unknown.
+            WrongState: the state of one of them does not allow it.
+            UniqueKeyTaken: a job is retried whose key another has, or two with the same key.
+        """
+
+    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
+        """Change what jobs are like that do not run and are not final, all or none, and give their ids as `apply` does.
+
+        A `run_at` in the past makes a job due, and one in the future makes it wait.
 
         Raises:
             JobNotFound: one of the ids is unknown.
@@ -112,7 +153,8 @@ class JobStore(Protocol):
     async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
         """Delete jobs in these final states that finished before that time (None: all), with their runs and output.
 
-        At most `limit` of them, the oldest first, when it is given. Answers how many.
+        At most `limit` of them, the oldest first, when it is given. Answers how many. Open dependencies on them are
+        decided as for jobs that are deleted; only dead jobs can have any, so that pruning the others decides none.
         """
 
 
@@ -133,6 +175,12 @@ class WorkerStore(Protocol):
         token higher than all before, and counts one run more. A worker that holds a job already, because the answer
         to an earlier claim was lost, is given that job again.
 
+        Nothing is taken from paused queues. What a queue's concurrency or rate leaves no room for, or a job's own
+        `concurrency_limit` (fewer than so many jobs with its `concurrency_key` have to be processing), waits, and what
+        comes behind it in order goes before it. This holds over all engines, and nothing but the jobs that are
+        processing counts: who crashes leaves no place occupied. A rate is a bucket of tokens that holds a second's
+        worth, at least one; each start takes a token, retries too. A clock that goes back gives none and takes none.
+
         Raises:
             EngineFenced: the engine is not registered.
         """
@@ -146,6 +194,9 @@ class WorkerStore(Protocol):
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """End a run: record it, with the rest of its output, and move the job on. Saying it twice is harmless.
+
+        Where a user has asked for the job to be cancelled, by the moment in which this is stored, the job moves on as
+        `transition.if_cancelled` says instead. The same holds for `exchange`, `rescue` and `deregister_engine`.
 
         Raises:
             EngineFenced: the claim's engine is not registered any more.
@@ -210,10 +261,18 @@ class EngineStore(Protocol):
         """Give the processing jobs whose engine is not registered any more."""
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
-        """Tell what an idle engine wants to know, without any lock; ready jobs are counted up to `limit`."""
+        """Tell what an engine wants to know, without any lock; ready jobs are counted up to `limit`.
+
+        What a claim would not take because of its queue is not counted: then a later look counts it, after a change
+        in the store or at `next_due`. A job that waits for its concurrency key is counted once at most, until it has
+        its turn. What has just become due may be counted once, too, whatever bounds it.
+        """
 
     async def is_idle(self, queues: Sequence[str] | None) -> bool:
-        """Tell whether in these queues (None: all) nothing is processing, due, or waiting for a retry."""
+        """Tell whether in these queues (None: all), but for paused ones, nothing is processing, due, or to be retried.
+
+        Future jobs and blocked ones do not count.
+        """
 
     async def wait_for_change(self, at_most: float) -> None:
         """Return soon after anyone has changed the store since the last call, or after `at_most` seconds."""
@@ -236,6 +295,19 @@ class AdminStore(Protocol):
 
     async def stats(self) -> Stats:
         """Give figures over all jobs and runs."""
+
+    async def queues(self) -> list[QueueRules]:
+        """Give the rules of the queues for which any were ever set, in the order of their names."""
+
+    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:
+        """Set some rules of a queue, whether or not a job stands in it, and give all its rules.
+
+        What runs goes on. A new rate begins with a full bucket; a changed one keeps the tokens that it holds, as far
+        as they fit in.
+
+        Raises:
+            InvalidQueue: the name or a value cannot be.
+        """
 
 
 class Store(JobStore, WorkerStore, EngineStore, AdminStore, Protocol):

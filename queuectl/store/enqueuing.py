@@ -13,9 +13,10 @@ from queuectl.store.ids import new_ids
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from queuectl.errors import Conflict
     from queuectl.new_job import NewJob
 
-__all__ = ["chosen_ids", "current_directory", "ids_for", "receipts_for"]
+__all__ = ["chosen_ids", "current_directory", "ids_for", "receipts_for", "unique_keys"]
 
 
 def ids_for(jobs: Sequence[NewJob]) -> list[str]:
@@ -29,25 +30,43 @@ def chosen_ids(jobs: Sequence[NewJob]) -> list[str]:
     return [job.id for job in jobs if job.id is not None]
 
 
-def receipts_for(jobs: Sequence[NewJob], ids: Sequence[str], taken: Mapping[str, str]) -> list[Receipt]:
+def unique_keys(jobs: Sequence[NewJob]) -> set[str]:
+    """Give the keys that only one job may have: these, too, can be taken."""
+    return {job.unique for job in jobs if job.unique is not None}
+
+
+def receipts_for(
+    jobs: Sequence[NewJob], ids: Sequence[str], taken: Mapping[str, str], holders: Mapping[str, tuple[str, str]]
+) -> list[Receipt]:
     """Decide about each job, under its id, whether it is new.
 
-    `taken` gives, by id, the queues of the jobs that are there.
+    `taken` gives, by id, the queues of the jobs that are there, and `holders`, by unique key, the id and the queue of
+    the job that has it.
 
     Raises:
         DuplicateJob: an id is taken, and its new job does not ignore that.
+        UniqueKeyTaken: the same of a unique key.
     """
-    queues = dict(taken)
+    queues, holders = dict(taken), dict(holders)
     receipts = []
     for job, job_id in zip(jobs, ids, strict=True):
+        refusal: Conflict
         if job_id in queues:
-            if job.on_conflict is not OnConflict.IGNORE:
-                raise refusals.taken(job_id)
-            receipts.append(Receipt(job_id, queues[job_id], existing=True))
+            there = Receipt(job_id, queues[job_id], existing=True)
+            refusal = refusals.taken(job_id)
+        elif job.unique is not None and job.unique in holders:
+            there = Receipt(*holders[job.unique], existing=True)
+            refusal = refusals.key_taken(job.unique, there.id)
+        else:
+            receipts.append(Receipt(job_id, job.queue))
+            if job.id is not None:
+                queues[job_id] = job.queue
+            if job.unique is not None:
+                holders[job.unique] = (job_id, job.queue)
             continue
-        receipts.append(Receipt(job_id, job.queue))
-        if job.id is not None:
-            queues[job_id] = job.queue
+        if job.on_conflict is not OnConflict.IGNORE:
+            raise refusal
+        receipts.append(there)
     return receipts
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queuectl.errors import DuplicateJob, EngineFenced, JobNotFound, LeaseLost, StoreNewer, StoreOlder, quote
+from queuectl.errors import (
+    DuplicateJob,
+    EngineFenced,
+    JobNotFound,
+    LeaseLost,
+    StoreNewer,
+    StoreOlder,
+    UniqueKeyTaken,
+    Unsupported,
+    quote,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "fenced",
     "has_form",
+    "key_taken",
     "lost",
     "no_job",
     "refuse_newer",
@@ -21,6 +32,7 @@ __all__ = [
     "require_all",
     "require_form",
     "taken",
+    "unsupported",
 ]
 
 
@@ -61,6 +73,11 @@ def taken(job_id: str) -> DuplicateJob:
     )
 
 
+def key_taken(key: str, holder: str) -> UniqueKeyTaken:
+    """Refuse a job whose unique key another has."""
+    return UniqueKeyTaken(f"the unique key {quote(key)} is taken by job {holder}, which is not final yet")
+
+
 def lost(claim: Claim) -> LeaseLost:
     """Refuse a write under a claim that is not held."""
     return LeaseLost(f"job {claim.job_id} is no longer held by engine {claim.engine_id} under claim {claim.token}")
@@ -69,6 +86,11 @@ def lost(claim: Claim) -> LeaseLost:
 def fenced(engine_id: str) -> EngineFenced:
     """Refuse what an engine asks that is not registered."""
     return EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
+
+
+def unsupported(what: str) -> Unsupported:
+    """Refuse what a store does not do that does not steer jobs, see `JobStore.steers_jobs`."""
+    return Unsupported(f"this store does not {what} yet: use a SQLite file for that")
 
 
 def refuse_newer(version: int, known: int, place: str) -> None:

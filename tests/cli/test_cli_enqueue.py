@@ -88,8 +88,13 @@ def test_every_key_has_an_option(queuectl: Shell) -> None:
         "cwd": ["--cwd", "sub"],
         "env": ["--env", "A=1", "--env", "B=x=y"],
         "stdin": ["--stdin", "in"],
+        "unique": ["--unique", "daily"],
+        "after": ["--after", "other", "--after", "another=any"],
+        "concurrency_key": ["--concurrency-key", "k"],
+        "concurrency_limit": ["--concurrency-limit", "3"],
         "tags": ["--tag", "t", "--tag", "u"],
     }
+    queuectl.ok("enqueue", "-", stdin=b'{"id": "other", "command": "true"}\n{"id": "another", "command": "true"}')
     assert options.keys() | {"command", "delay", "on_conflict"} == KEYS.keys()
     queuectl.ok("enqueue", "true", *(word for words in options.values() for word in words))
     job = queuectl.show("j")
@@ -109,8 +114,35 @@ def test_every_key_has_an_option(queuectl: Shell) -> None:
         "cwd": str(Path.cwd() / "sub"),
         "env": {"A": "1", "B": "x=y"},
         "stdin": "in",
+        "unique": "daily",
+        "after": [{"id": "other", "if": "ok"}, {"id": "another", "if": "any"}],
+        "concurrency_key": "k",
+        "concurrency_limit": 3,
         "tags": ["t", "u"],
     }
+
+
+def test_what_a_job_comes_after_may_be_named_by_the_beginning_of_its_id(queuectl: Shell) -> None:
+    first = queuectl.ok("enqueue", "true").out.strip()
+    queuectl.ok("enqueue", "--id", "second", "--after", first[:6], "true")
+    assert queuectl.show("second")["after"] == [{"id": first, "if": "ok"}]
+    unknown = queuectl("enqueue", "--after", "nowhere", "true")
+    assert (unknown.code, "after names what is no job: nowhere" in unknown.err) == (3, True)
+
+
+def test_a_taken_unique_key_names_the_job_that_has_it(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "first", "--unique", "k", "true")
+    refused = queuectl("enqueue", "--unique", "k", "true", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "unique_key_taken")
+    assert "is taken by job first" in refused.error["message"]
+    ignored = queuectl.ok("enqueue", "--unique", "k", "--on-conflict", "ignore", "true")
+    assert (ignored.out, ignored.err) == ("first\n", "= first is already there\n")
+
+
+def test_jobs_that_wait_for_each_other_are_refused(queuectl: Shell) -> None:
+    batch = b'{"id": "a", "command": "true", "after": ["b"]}\n{"id": "b", "command": "true", "after": ["a"]}'
+    refused = queuectl("enqueue", "-", stdin=batch)
+    assert (refused.code, "would wait for each other" in refused.err) == (2, True)
 
 
 def test_a_delay_counts_from_now(queuectl: Shell) -> None:

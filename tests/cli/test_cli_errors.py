@@ -104,7 +104,7 @@ def test_an_output_that_does_not_exist_is_refused_before_anything_is_stored(queu
 
 def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
     result = queuectl("enqeue", "true")
-    assert (result.code, "Did you mean 'enqueue'?" in result.err) == (2, True)
+    assert (result.code, "'enqueue'" in result.err) == (2, True)
     nested = queuectl("dlq", "lst")
     assert (nested.code, "Did you mean 'list'?" in nested.err) == (2, True)
 
@@ -112,8 +112,8 @@ def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *("wait x", "cancel x", "hold x", "release x", "edit x", "delete x", "explain x", "top", "serve"),
-        *("queue list", "schedule list", "db check", "db backup x", "db prune", "db copy x", "completion bash"),
+        *("wait x", "explain x", "top", "serve"),
+        *("schedule list", "db check", "db backup x", "db prune", "db copy x", "completion bash"),
         *("logs x -f", "stats --prometheus", "run --http :80"),
     ],
 )

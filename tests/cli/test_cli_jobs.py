@@ -34,7 +34,7 @@ def test_a_jobs_json_has_every_key(ran: Shell) -> None:
     job = ran.show("job1")
     of_its_life = {
         *("state", "attempts", "runs", "crashes", "created_at", "updated_at", "started_at", "finished_at"),
-        *("worker", "engine", "exit_code", "error", "output"),
+        *("worker", "engine", "exit_code", "error", "output", "held", "unmet", "cancelling"),
     }
     assert job.keys() == (KEYS.keys() - {"delay", "on_conflict"}) | of_its_life
     expected = {"state": "dead", "attempts": 1, "runs": 2, "exit_code": 3, "output": "out\n\ufffd", "max_retries": 1}

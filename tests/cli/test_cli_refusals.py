@@ -66,6 +66,9 @@ def test_a_batch_is_refused_whole_with_the_number_of_the_line(queuectl: Shell, l
         (["--backoff-base", "nan", "true"], "backoff_base"),
         (["--on-conflict", "replace", "true"], "refuse or ignore"),
         (["--retry-on", "1;2", "true"], "retry_on"),
+        (["--after", "a=maybe", "true"], "ok, any or notok"),
+        (["--concurrency-limit", "0", "true"], "concurrency_limit is 0"),
+        (["--unique", "", "true"], "unique is ''"),
         ([""], "empty"),
         (["{ echo hi; }"], "use --command"),
         (['{"command": "a"} b'], "use --command"),
@@ -90,7 +93,7 @@ def test_a_refusal_is_json_where_that_is_asked_for(terminal: Terminal) -> None:
     assert result.error["message"].startswith("command is 1: ")
 
 
-@pytest.mark.parametrize("option", ["--unique", "--after", "--concurrency-key", "--wait", "--follow"])
+@pytest.mark.parametrize("option", ["--wait", "--follow"])
 def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, option: str) -> None:
     result = queuectl("enqueue", option, "x", "true")
     assert (result.code, f"No such option '{option}'" in result.err) == (2, True)

@@ -87,13 +87,14 @@ def test_status_counts_jobs_by_state_and_queue(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--queue", "mail", "--delay", "1h", "true")
     queuectl.ok("run", "--until-idle")
     none = dict.fromkeys(JobState, 0)
+    no_rules = {"paused": False, "concurrency": None, "rate": None}
     assert queuectl.ok("status", "--json").json == {
         "jobs": none | {"pending": 1, "completed": 1},
         "workers": 0,
         "engines": [],
         "queues": [
-            {"queue": "default", "jobs": none | {"completed": 1}},
-            {"queue": "mail", "jobs": none | {"pending": 1}},
+            no_rules | {"queue": "default", "jobs": none | {"completed": 1}},
+            no_rules | {"queue": "mail", "jobs": none | {"pending": 1}},
         ],
     }
     page = queuectl.ok("status").out

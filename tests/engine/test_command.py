@@ -37,6 +37,7 @@ from tests.engine.commands import (
     started,
     until,
 )
+from tests.engine.limits import no_descriptors_left
 
 __all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -344,6 +345,16 @@ async def test_a_thousand_commands_leave_nothing_behind() -> None:
         ended = await asyncio.gather(*(run(shell("echo $$", timeout=FOR_EVER, stdin="x")) for _ in range(50)))
         assert {outcome for outcome, _ in ended} == {Exited(0)}
         assert all(output.stdout for _, output in ended)
+
+
+async def test_many_that_start_at_once_need_no_more_descriptors_than_many_that_run() -> None:
+    with no_descriptors_left(but=3 * 100 + 30):
+        commands = await asyncio.gather(*(start(shell("sleep 60")) for _ in range(100)))
+
+    for command in commands:
+        assert isinstance(command, RunningCommand)
+        command.kill(Cancelled())
+        assert await command.wait() == Cancelled()
 
 
 @linux_only

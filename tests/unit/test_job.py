@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidJob
-from queuectl.job import FINAL_STATES, Claim, JobState, NewJob, OnConflict
+from queuectl.job import FINAL_STATES, Claim, Condition, Dependency, JobState, NewJob, OnConflict
 from queuectl.new_job import MAX_JOB_BYTES, is_generated_id
 from tests.unit.strategies import CODE_SETS, DURATIONS, NAMES, NOW, TEXTS, TIMEOUTS, VARIABLES, WORDS, processing
 
@@ -30,6 +30,9 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "cwd": st.none() | TEXTS.map("/{}".format),
     "env": st.dictionaries(VARIABLES, TEXTS, max_size=4),
     "stdin": TEXTS,
+    "unique": st.none() | WORDS,
+    "concurrency_key": st.none() | WORDS,
+    "concurrency_limit": st.integers(1, 1_000_000),
     "tags": st.lists(WORDS, max_size=4).map(tuple),
     "on_conflict": st.sampled_from(OnConflict),
 }
@@ -37,6 +40,12 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 NAME = "use 1 to 128 of the characters A-Z a-z 0-9 . _ : -, the first a letter or digit"
 NUL = "has a NUL byte: remove it, no process can be given one"
 REFUSED: list[tuple[str, Any, str]] = [
+    ("unique", "", "unique is '': use a string of at least one character"),
+    ("concurrency_key", "", "concurrency_key is '': use a string of at least one character"),
+    ("concurrency_limit", 0, "concurrency_limit is 0: use an integer from 1 to 1000000"),
+    ("after", (Dependency("a b"),), "an id in after is 'a b': " + NAME),
+    ("after", (Dependency("a"), Dependency("a", Condition.ANY)), "after has a twice: keep one"),
+    ("unique", "a\0", "unique " + NUL),
     ("command", "", "command is empty: give a shell command, or a program and its arguments"),
     ("command", " \t\n", "command is empty"),
     ("command", (), "command is empty"),
@@ -205,3 +214,8 @@ def test_a_claim_names_job_engine_and_token() -> None:
     assert job.claim == Claim("job1", "engine1", 1)
     assert replace(job, engine_id=None, claim_token=0).claim == Claim("job1", "", 0)
     assert job.created_at == NOW
+
+
+def test_a_job_cannot_come_after_itself() -> None:
+    with pytest.raises(InvalidJob, match="a job cannot wait for itself"):
+        NewJob("true", id="a", after=(Dependency("a"),))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from queuectl.duration import format_duration
 from queuectl.errors import InvalidInput, InvalidJob
-from queuectl.job import NewJob, OnConflict
+from queuectl.job import Condition, Dependency, NewJob, OnConflict
+from queuectl.job_changes import JobChanges, parse_changes
 from queuectl.jobspec import KEYS, merge, parse_document
 from queuectl.jobtext import parse_batch, parse_json
 from queuectl.new_job import MAX_JOB_BYTES
@@ -22,6 +23,7 @@ CONTRACT_KEYS = {
     *("command", "id", "queue", "priority", "run_at", "delay", "timeout", "max_retries"),
     *("backoff", "backoff_base", "backoff_max", "backoff_jitter", "retry_on", "no_retry_on"),
     *("cwd", "env", "stdin", "on_conflict", "tags"),
+    *("unique", "after", "concurrency_key", "concurrency_limit"),
 }
 
 
@@ -34,6 +36,10 @@ def _codes() -> st.SearchStrategy[list[int]]:
 
 
 COMMANDS = TEXTS.filter(str.strip) | st.tuples(WORDS, TEXTS).map(list)
+OTHER_IDS = st.from_regex(r"after:[A-Za-z0-9._:-]{0,20}", fullmatch=True)
+DEPENDENCIES = OTHER_IDS | st.fixed_dictionaries(
+    {"id": OTHER_IDS}, optional={"if": st.sampled_from(["ok", "any", "notok"])}
+)
 OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "id": NAMES,
     "queue": NAMES,
@@ -50,6 +56,11 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "cwd": TEXTS.map("/{}".format),
     "env": st.dictionaries(VARIABLES, TEXTS, max_size=3),
     "stdin": TEXTS,
+    "unique": WORDS,
+    # Ids that begin so cannot be the job's own.
+    "after": st.lists(DEPENDENCIES, max_size=3, unique_by=lambda edge: edge["id"] if isinstance(edge, dict) else edge),
+    "concurrency_key": WORDS,
+    "concurrency_limit": st.integers(1, 1_000_000),
     "on_conflict": st.sampled_from(["refuse", "ignore"]),
     "tags": st.lists(WORDS, max_size=3),
 }
@@ -98,6 +109,9 @@ def test_a_valid_document_reads_as_it_was_written(document: dict[str, Any], ensu
         expected[key] = frozenset(document[key])
     if "tags" in document:
         expected["tags"] = tuple(document["tags"])
+    if "after" in document:
+        edges = [edge if isinstance(edge, dict) else {"id": edge} for edge in document["after"]]
+        expected["after"] = tuple(Dependency(edge["id"], Condition(edge.get("if", "ok"))) for edge in edges)
     assert {key: getattr(job, key) for key in document} == expected
     assert job == read(json.dumps(document, ensure_ascii=ensure_ascii).encode())
     assert parse_batch([json.dumps(document).encode() + b"\n"], NOW) == [job]
@@ -197,7 +211,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(name: str, hint: str) -> Non
     assert f"unknown key {name!r}: {hint}" in refused_value(name, "1")
 
 
-@pytest.mark.parametrize("name", ["unique", "after", "concurrency_key", "concurrency_limit", "state", "attempts"])
+@pytest.mark.parametrize("name", ["state", "attempts", "held", "parked"])
 def test_keys_that_are_not_there_yet_are_unknown(name: str) -> None:
     assert f"unknown key {name!r}" in refused_value(name, '"x"')
 
@@ -407,3 +421,31 @@ def test_merging_leaves_both_as_they_were() -> None:
     document, options = {"command": "a"}, {"queue": "x"}
     assert merge(document, options) == {"command": "a", "queue": "x"}
     assert (document, options) == ({"command": "a"}, {"queue": "x"})
+
+
+@pytest.mark.parametrize("edge", ["5", "[]", "{}", '{"if": "ok"}', '{"id": "a", "when": 1}', '{"id": "a", "if": "no"}'])
+def test_what_is_no_dependency_is_refused(edge: str) -> None:
+    with pytest.raises(InvalidJob, match=r"after is the array .* use an array of ids, or of objects like"):
+        read(f'{{"command": "true", "after": [{edge}]}}')
+
+
+def test_changes_are_read_as_the_keys_of_a_job_are() -> None:
+    document = parse_json('{"priority": 5, "timeout": "2m", "delay": "1h", "retry_on": [1]}')
+    values = {"priority": 5, "timeout": timedelta(minutes=2), "run_at": NOW + timedelta(hours=1)}
+    assert parse_changes(document, NOW) == JobChanges({**values, "retry_on": frozenset({1})})
+    assert parse_changes({}, NOW) == JobChanges({})
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"priorty": 5}, "did you mean priority?"),
+        ({"id": "a"}, "id cannot be changed: delete the job and enqueue another"),
+        ({"priority": 1e9}, "priority is 1000000000.0: use an integer"),
+        ({"delay": 1, "run_at": "2030-01-01T00:00Z"}, "run_at and delay are both given"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(document: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidJob) as refusal:
+        parse_changes(document, NOW)
+    assert words in str(refusal.value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from queuectl.transition import (
     check,
     decide,
     describe,
+    if_cancelled,
+    require_held,
 )
 from tests.unit.strategies import (
     CHANCES,
@@ -49,7 +52,7 @@ CONTRACT = {
     ("pending", "claim"): {"processing"},
     ("pending", "hold"): {"blocked"},
     ("pending", "cancel"): {"cancelled"},
-    ("blocked", "release"): {"pending"},
+    ("blocked", "release"): {"pending", "blocked"},
     ("blocked", "cancel"): {"cancelled"},
     ("processing", "complete"): {"completed"},
     ("processing", "fail"): {"failed"},
@@ -57,12 +60,15 @@ CONTRACT = {
     ("processing", "cancel"): {"cancelled"},
     ("processing", "give back"): {"pending"},
     ("failed", "claim"): {"processing"},
+    ("blocked", "hold"): {"blocked"},
     ("failed", "hold"): {"blocked"},
     ("failed", "cancel"): {"cancelled"},
     ("failed", "retry"): {"pending"},
     ("completed", "retry"): {"pending", "blocked"},
     ("dead", "retry"): {"pending", "blocked"},
     ("cancelled", "retry"): {"pending", "blocked"},
+    **{(state, "edit"): {state} for state in ("pending", "blocked", "failed")},
+    **{(state.value, "delete"): set() for state in JobState if state is not JobState.PROCESSING},
 }
 """Which action leads from which state to which, as users were told."""
 
@@ -97,6 +103,28 @@ def test_what_follows_is_allowed_for_a_processing_job(
 ) -> None:
     transition = decide(job, outcome, policy, NOW, chance=chance)
     assert transition.state in TRANSITIONS[ACTION_OF[type(transition)]][JobState.PROCESSING]
+
+
+@given(PROCESSING, OUTCOMES, POLICIES, CHANCES)
+def test_a_job_that_is_to_be_cancelled_is_so_after_every_outcome_but_success(
+    job: Job, outcome: Outcome, policy: RetryPolicy, chance: float
+) -> None:
+    without = decide(job, outcome, policy, NOW, chance=chance)
+    transition = decide(replace(job, cancelling=True), outcome, policy, NOW, chance=chance)
+    assert transition == if_cancelled(without)
+    assert (transition.attempts, transition.crashes) == (without.attempts, without.crashes)
+    if isinstance(without, Complete):
+        assert transition == without
+    else:
+        assert isinstance(transition, Cancel)
+        assert transition.error.startswith("cancelled")
+        assert without.error in transition.error
+
+
+def test_only_what_is_held_is_released() -> None:
+    require_held("job1", held=True)
+    with pytest.raises(WrongState, match="job1"):
+        require_held("job1", held=False)
 
 
 @given(PROCESSING, OWN_ENDS, POLICIES)

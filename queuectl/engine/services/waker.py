@@ -1,4 +1,4 @@
-"""Wakes idle workers when there is something to claim."""
+"""Wakes idle workers when there is something to claim, and stops commands whose jobs are to be cancelled."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Waker:
         self._waiting = anyio.CancelScope()
 
     async def run(self) -> None:
-        """Wake, until the engine drains."""
+        """Wake and stop, until cancelled: a draining engine wakes nobody, but may still be asked to cancel."""
         context = self._context
         context.idle.on_full = self._look_now
-        while not context.drain.has_begun:
+        while True:
             with anyio.move_on_after(_NET):
                 await context.idle.until_someone()
             asked_at = context.store.now()
@@ -46,6 +46,7 @@ class Waker:
         try:
             look = await context.store.look(context.registration.id, context.queues, context.workers)
             context.idle.wake(look.ready)
+            context.running.cancel(look.to_cancel)
             if look.stopping:
                 context.drain.begin("asked to stop")
             elif not look.ready and await self._is_all_done():

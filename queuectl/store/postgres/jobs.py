@@ -46,7 +46,7 @@ async def enqueue(transaction: Transaction, batches: Sequence[Batch]) -> list[li
     new: list[Sequence[object]] = []
     for batch in batches:
         try:
-            receipts = receipts_for(batch.jobs, batch.ids, taken)
+            receipts = receipts_for(batch.jobs, batch.ids, taken, holders={})
         except DuplicateJob as refusal:
             answers.append(refusal)
             continue

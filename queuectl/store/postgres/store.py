@@ -1,8 +1,8 @@
 """The PostgreSQL store: each method is one function on a transaction, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines` and `figures`; what each method promises, in `store.base`; how a
-store is opened, in `opening`.
+functions do stands in `jobs`, `claims`, `engines` and `figures`; what is not done yet, in `steering`; what each method
+promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreReadOnly
+from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.group import MAX_GROUP, Rank
-from queuectl.store.postgres import claims, engines, figures, jobs, sql
+from queuectl.store.postgres import claims, engines, figures, jobs, sql, steering
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
-from queuectl.transition import Action
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from queuectl.errors import LeaseLost
     from queuectl.job import Claim, Job, JobState, Run
+    from queuectl.job_changes import JobChanges
     from queuectl.new_job import NewJob, Receipt
     from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution
     from queuectl.store.postgres.address import Address
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from queuectl.store.postgres.reader import Reader
     from queuectl.store.postgres.writer import Writer
     from queuectl.store.selection import Selection
-    from queuectl.transition import Transition
+    from queuectl.transition import Action, Transition
 
 __all__ = ["PostgresStore"]
 
@@ -56,8 +58,14 @@ class PostgresStore:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
 
+    @property
+    def steers_jobs(self) -> bool:
+        """See `JobStore.steers_jobs`."""
+        return False
+
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`. All that wait are inserted by one statement."""
+        steering.require_unrelated(new)
         batch = jobs.Batch(new, ids_for(new), current_directory(new))
         is_large = len(new) > MAX_GROUP
         receipts: list[Receipt] | Exception = await self._writing.post(
@@ -99,10 +107,13 @@ class PostgresStore:
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
-        if action is not Action.RETRY:
-            raise NotImplementedError(action)
+        steering.require_retry(action)
         work = partial(jobs.retry, selection=selection, dry_run=dry_run)
         return await (self._reader.run(work) if dry_run else self._writing.submit(work))
+
+    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:  # noqa: ARG002
+        """See `JobStore.edit`."""
+        raise refusals.unsupported("edit jobs by hand")
 
     async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
         """See `JobStore.purge`."""
@@ -228,6 +239,14 @@ class PostgresStore:
     async def counts(self) -> list[QueueCounts]:
         """See `AdminStore.counts`."""
         return await self._reader.run(figures.counts)
+
+    async def queues(self) -> list[QueueRules]:
+        """See `AdminStore.queues`."""
+        return []
+
+    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:  # noqa: ARG002
+        """See `AdminStore.set_queue`."""
+        raise refusals.unsupported("keep rules of queues")
 
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""

@@ -12,9 +12,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from queuectl.store.sqlite import claims, engines, enqueue, figures, jobs, listener, upgrade
+    from queuectl.store.sqlite import (
+        actions,
+        claims,
+        dependencies,
+        engines,
+        enqueue,
+        figures,
+        jobs,
+        keys,
+        listener,
+        queues,
+        upgrade,
+    )
 
-__all__ = ["claims", "engines", "enqueue", "figures", "jobs", "listener", "upgrade"]
+__all__ = [
+    "actions",
+    "claims",
+    "dependencies",
+    "engines",
+    "enqueue",
+    "figures",
+    "jobs",
+    "keys",
+    "listener",
+    "queues",
+    "upgrade",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.failpoints import Failpoint, reach
-from queuectl.job import Claim
+from queuectl.job import FINAL_STATES, Claim, JobState
 from queuectl.store import refusals
 from queuectl.store.ends import End
-from queuectl.store.sqlite import rows, sql
+from queuectl.store.sqlite import keys, limited, rows, sql
 from queuectl.store.sqlite.columns import to_json
+from queuectl.store.sqlite.dependencies import settle
 from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def claim(
     now: int,
 ) -> list[Job | None]:
     """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
-    take = partial(_take, connection, engine_id=engine_id, queues=queues, turn=turn, now=now)
-    held = take(workers)
+    held = _take(connection, workers, engine_id=engine_id, queues=queues, turn=turn, now=now)
     if len(held) < len(workers):
         # There is no more, or something stands in the way: only then is it worth the time to look what that is.
         held |= _held_already(connection, engine_id, workers, now)
-        held |= take([worker for worker in workers if worker not in held])
+        rest = [worker for worker in workers if worker not in held]
+        held |= limited.take(connection, rest, engine_id=engine_id, queues=queues, turn=turn, now=now)
     return [held.get(worker) for worker in workers]
 
 
@@ -56,8 +56,6 @@ def _take(
     turn: QueueTurn,
     now: int,
 ) -> dict[int, Job]:
-    if not workers:
-        return {}
     wish = {"engine_id": engine_id, "now": now, "workers": json.dumps(workers), "last_queue": turn.last}
     if queues is not None:
         wish["queues"] = to_json(queues)
@@ -142,11 +140,20 @@ def end_runs(
     for start in range(0, len(ends), _AT_ONCE):
         some = ends[start : start + _AT_ONCE]
         values = [value for end in some for value in rows.end_of_run(end, now)]
-        ended |= {Claim(*row) for row in connection.execute(sql.finish(len(some), condition), values).fetchall()}
+        found = connection.execute(sql.finish(len(some), condition), values).fetchall()
+        ended |= {Claim(*row[:3]) for row in found}
+        _let_others_go_on(connection, found, now)
     for end in ends:
         if end.execution.output and end.claim in ended:
             _append(connection, end.claim.job_id, end.execution.output)
     return ended
+
+
+def _let_others_go_on(connection: sqlite3.Connection, ended: Sequence[rows.Row], now: int) -> None:
+    """Do for other jobs what follows from the ends of runs."""
+    awaited = {row[0]: JobState(row[3]) for row in ended if row[3] is not None}
+    settle(connection, {job_id: state for job_id, state in awaited.items() if state in FINAL_STATES}, now)
+    keys.unpark(connection, [row[4] for row in ended if row[4] is not None])
 
 
 def is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from queuectl.job import Claim
 from queuectl.registration import Look
 from queuectl.store import refusals
 from queuectl.store.ends import given_back
-from queuectl.store.sqlite import claims, rows, sql
+from queuectl.store.sqlite import claims, limited, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.store.sqlite.jobs import marks
 from queuectl.timestamp import from_epoch_ms
@@ -69,29 +70,43 @@ def orphans(connection: sqlite3.Connection) -> list[Job]:
 
 def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] | None, limit: int, now: int) -> Look:
     """Read what an idle engine wants to know; see `EngineStore.look`."""
+    opened = limited.open_queues(connection, queues, now)
     served, condition = _served(queues)
-    [ready] = connection.execute(sql.COUNT_READY.format(and_queue=condition), (*served, limit)).fetchone()
-    [due] = connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, limit)).fetchone()
+    # What is due and not yet ready has to be readied by a claim, whatever may start of it.
+    [ready] = connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, limit)).fetchone()
+    for queue in opened:
+        ready += _count_ready(connection, queue, limit - ready)
     [next_due] = connection.execute(sql.NEXT_DUE, (now,)).fetchone()
+    times = [None if next_due is None else from_epoch_ms(next_due), *(queue.next_token() for queue in opened)]
     stopping = connection.execute(sql.IS_STOPPING, (engine_id,)).fetchone()
     return Look(
-        ready=min(ready + due, limit),
-        next_due=None if next_due is None else from_epoch_ms(next_due),
+        ready=ready,
+        next_due=min((time for time in times if time is not None), default=None),
         stopping=stopping == (1,),
+        to_cancel=frozenset(Claim(*row) for row in connection.execute(sql.TO_CANCEL, (engine_id,))),
     )
+
+
+def _count_ready(connection: sqlite3.Connection, queue: limited.OpenQueue, limit: int) -> int:
+    most = max(queue.most(limit), min(limit, queue.is_rewound))
+    count: int = connection.execute(sql.COUNT_READY, (queue.name, most)).fetchone()[0] if most else 0
+    return count
 
 
 def is_idle(connection: sqlite3.Connection, queues: Sequence[str] | None, now: int) -> bool:
     """Tell whether nothing is left to do; see `EngineStore.is_idle`."""
+    if limited.open_queues(connection, queues, now):
+        return False
     served, condition = _served(queues)
+    condition += sql.NOT_PAUSED
     counts = (
-        connection.execute(sql.COUNT_READY.format(and_queue=condition), (*served, 1)),
         connection.execute(sql.COUNT_DUE.format(and_queue=condition), (now, *served, 1)),
         connection.execute(sql.COUNT_ACTIVE.format(and_queue=condition), tuple(served)),
+        connection.execute(sql.IS_ANY_PARKED.format(and_queue=condition), tuple(served)),
     )
     return not any(cursor.fetchone()[0] for cursor in counts)
 
 
 def _served(queues: Sequence[str] | None) -> tuple[Sequence[str], str]:
     """Give the parameters and the condition that keep to the queues an engine serves."""
-    return ((), "") if queues is None else (queues, f"AND queue IN ({marks(queues)})")
+    return ((), "") if queues is None else (queues, f"AND queue IN ({marks(queues)}) ")

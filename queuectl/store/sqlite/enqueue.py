@@ -8,7 +8,8 @@ from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.failpoints import Failpoint, reach
-from queuectl.store.enqueuing import chosen_ids, receipts_for
+from queuectl.store import sqlite
+from queuectl.store.enqueuing import chosen_ids, receipts_for, unique_keys
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import to_epoch_ms
@@ -28,7 +29,9 @@ def enqueue(
     connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
 ) -> list[Receipt]:
     """Insert jobs under these ids, those without a directory with `cwd`; see `JobStore.enqueue`."""
-    receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection))
+    keys = unique_keys(jobs)
+    holders = sqlite.keys.holders(connection, keys) if keys else {}
+    receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection), holders)
     statement, row = _insertion(jobs, cwd, now)
     # One after another, since a batch may have millions.
     new = (row(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing)
@@ -37,8 +40,16 @@ def enqueue(
     connection.executemany(sql.TAG_JOB, tags)
     counts = Counter(of.queue for of in receipts if not of.existing)
     connection.executemany(sql.COUNT_PENDING, counts.items())
+    related = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing and _is_related(job)]
+    if related:
+        sqlite.dependencies.relate(connection, related, now)
     reach(Failpoint.ENQUEUING)
     return receipts
+
+
+def _is_related(job: NewJob) -> bool:
+    """Tell whether a job has to do with others: few have, and their columns are set once all are there."""
+    return bool(job.after or job.unique or job.concurrency_key or job.concurrency_limit != 1)
 
 
 def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:

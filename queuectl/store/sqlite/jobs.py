@@ -11,9 +11,8 @@ from queuectl.output import Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.sqlite import rows, sql
-from queuectl.store.sqlite.columns import to_json
+from queuectl.store.sqlite.dependencies import settle
 from queuectl.timestamp import to_epoch_ms
-from queuectl.transition import Action, allowed_from, check
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queuectl.job import Job, Run
-    from queuectl.store.base import Selection
 
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
@@ -123,40 +121,9 @@ def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
     return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
 
 
-def apply(
-    connection: sqlite3.Connection, action: Action, selection: Selection, now: int, *, dry_run: bool
-) -> list[str]:
-    """Do something by hand to several jobs; see `JobStore.apply`."""
-    if action is not Action.RETRY:
-        raise NotImplementedError(action)
-    if isinstance(selection, JobFilter):
-        chosen = _allowing(connection, selection, action)
-    else:
-        chosen = _named(connection, selection, action)
-    if not dry_run:
-        connection.execute(sql.RETRY, {"now": now, "seqs": json.dumps(list(chosen))})
-    return list(chosen.values())
-
-
-def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) -> dict[int, str]:
-    """Give id by seq of the jobs that fit a filter and allow an action, from the oldest."""
-    condition, parameters = conditions(where)
-    allowed = allowed_from(action)
-    statement = sql.IDS.format(where=f"{condition} AND state IN ({marks(allowed)})")
-    return dict(connection.execute(statement, (*parameters, *allowed)))
-
-
-def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
-    """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
-    refusals.require_form(ids)
-    found = connection.execute(sql.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
-    refusals.require_all(ids, [job_id for _, job_id, _ in found])
-    for _, job_id, state in found:
-        check(job_id, JobState(state), action)
-    return {seq: job_id for seq, job_id, _ in found}
-
-
-def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int) -> int:
+def purge(
+    connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int, now: int
+) -> int:
     """Delete finished jobs; see `JobStore.purge`. A negative `limit` is none."""
     if not states:
         return 0
@@ -165,6 +132,7 @@ def purge(connection: sqlite3.Connection, states: Sequence[JobState], before: da
     if before is not None:
         condition += " AND finished_at < ?"
         parameters.append(to_epoch_ms(before))
-    count = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).rowcount
+    purged = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).fetchall()
+    settle(connection, {job_id: None for (job_id,) in purged if job_id is not None}, now)
     reach(Failpoint.PRUNING)
-    return count
+    return len(purged)

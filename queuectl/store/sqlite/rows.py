@@ -8,16 +8,19 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from queuectl.errors import StoreDamaged, quote
-from queuectl.job import Job, JobState, Run
+from queuectl.job import Condition, Dependency, Job, JobState, Run
+from queuectl.queue_rules import Bucket, QueueRules
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
+from queuectl.transition import Complete, if_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from queuectl.job import Claim
+    from queuectl.job import Claim, NewJob
+    from queuectl.job_changes import JobChanges
     from queuectl.store.ends import End
 
 Row: TypeAlias = tuple[Any, ...]
@@ -50,6 +53,46 @@ def _reads(read: Callable[[Row], T]) -> Callable[[Row], T]:
             ) from error
 
     return checked
+
+
+def relations(job: NewJob, job_id: str) -> Parameters:
+    """Give the parameters of RELATE."""
+    after = [{"id": other.id, "if": other.condition} for other in job.after]
+    return {
+        "id": job_id,
+        "unique": job.unique,
+        "concurrency_key": job.concurrency_key,
+        "concurrency_limit": job.concurrency_limit,
+        "after": to_json(after) if after else None,
+        "unmet": len(after),
+    }
+
+
+def changes(wanted: JobChanges) -> Parameters:
+    """Give the new values of columns."""
+    columns: Parameters = {}
+    for key, value in wanted.values.items():
+        columns[key] = _COLUMNS.get(key, _same)(value)
+        if key == "command":
+            columns["is_argv"] = not isinstance(value, str)
+    return columns
+
+
+def _same(value: object) -> object:
+    return value
+
+
+_COLUMNS: Mapping[str, Callable[[Any], object]] = {
+    "command": lambda command: command if isinstance(command, str) else to_json(command),
+    "run_at": to_epoch_ms,
+    "timeout": milliseconds,
+    "backoff_max": milliseconds,
+    "retry_on": lambda codes: None if codes is None else to_json(sorted(codes)),
+    "no_retry_on": lambda codes: to_json(sorted(codes)),
+    "tags": to_json,
+    "env": lambda env: to_json(dict(env)),
+}
+"""What columns hold in place of the value itself."""
 
 
 @_reads
@@ -88,7 +131,18 @@ def job(row: Row) -> Job:
         command=tuple(json.loads(row[30])) if row[27] else row[30],
         env={} if row[31] == "{}" else json.loads(row[31]),
         stdin=row[32],
+        held=bool(row[33]),
+        unmet=row[34],
+        cancelling=bool(row[35]),
+        unique=row[36],
+        after=() if row[37] is None else _dependencies(row[37]),
+        concurrency_key=row[38],
+        concurrency_limit=row[39],
     )
+
+
+def _dependencies(text: str) -> tuple[Dependency, ...]:
+    return tuple(Dependency(edge["id"], Condition(edge["if"])) for edge in json.loads(text))
 
 
 @_reads
@@ -118,7 +172,7 @@ def claim(held: Claim) -> Parameters:
 def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
     held, execution, transition = end.claim, end.execution, end.transition
-    duration, run_at = execution.duration, end.run_at
+    duration, run_at, cancelled = execution.duration, end.run_at, if_cancelled(transition)
     return (
         held.job_id,
         held.engine_id,
@@ -136,7 +190,19 @@ def end_of_run(end: End, now: int) -> Row:
         end.signal,
         None if duration is None else round(duration / _MICROSECOND),
         now,
+        None if isinstance(cancelled, Complete) else cancelled.error,
     )
+
+
+def queue_rules(row: Row) -> QueueRules:
+    """Read a row of QUEUES, or the beginning of one of QUEUE."""
+    return QueueRules(row[0], paused=bool(row[1]), concurrency=row[2], rate=row[3])
+
+
+def queue(rules: QueueRules, bucket: Bucket | None) -> Row:
+    """Give the parameters of SET_QUEUE."""
+    full = (None, None) if bucket is None else (bucket.tokens, to_epoch_ms(bucket.refilled_at))
+    return (rules.queue, rules.paused, rules.concurrency, rules.rate, *full)
 
 
 def new_engine(engine: NewEngine, now: int) -> Row:

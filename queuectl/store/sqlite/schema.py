@@ -31,7 +31,7 @@ __all__ = ["SCHEMA_VERSION", "check_owner", "check_place", "check_version", "cre
 APPLICATION_ID = 0x51756374
 """``Quct`` in the file's header: what tells a queuectl store from other SQLite files."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The number of the last migration."""
 
 _WHOSE_FILE = "SELECT application_id, EXISTS (SELECT 1 FROM sqlite_master) FROM pragma_application_id"

@@ -1,14 +1,13 @@
 """The SQLite store: each method is one function on a connection, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `enqueue`, `jobs`, `claims`, `engines` and `figures`; what each method promises, in
-`store.base`; how a store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues` and `figures`; what each method
+promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
 
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from queuectl.errors import StoreReadOnly
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
+    from queuectl.job_changes import JobChanges
     from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Selection
     from queuectl.store.sqlite.claims import QueueTurn
@@ -57,6 +58,11 @@ class SqliteStore:
         self._listener: Listener | None = None
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
+
+    @property
+    def steers_jobs(self) -> bool:
+        """See `JobStore.steers_jobs`."""
+        return True
 
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
@@ -93,12 +99,19 @@ class SqliteStore:
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
         now = self._now_ms()
-        work = partial(sqlite.jobs.apply, action=action, selection=selection, now=now, dry_run=dry_run)
-        return await (self._read(work) if dry_run else self._writing.submit(work))
+        work = partial(sqlite.actions.apply, action=action, selection=selection, now=now, dry_run=dry_run)
+        return await self._act(work, selection, dry_run=dry_run)
+
+    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
+        """See `JobStore.edit`."""
+        now = self._now_ms()
+        work = partial(sqlite.actions.edit, selection=selection, changes=changes, now=now, dry_run=dry_run)
+        return await self._act(work, selection, dry_run=dry_run)
 
     async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
         """See `JobStore.purge`."""
-        work = partial(sqlite.jobs.purge, states=states, before=before, limit=-1 if limit is None else limit)
+        most = -1 if limit is None else limit
+        work = partial(sqlite.jobs.purge, states=states, before=before, limit=most, now=self._now_ms())
         return await self._writing.submit(work, alone=limit is None or limit > MAX_GROUP)
 
     # ── The life of a claim ──────────────────────────────────────────────────
@@ -215,11 +228,27 @@ class SqliteStore:
         """See `AdminStore.counts`."""
         return await self._read(sqlite.figures.counts)
 
+    async def queues(self) -> list[QueueRules]:
+        """See `AdminStore.queues`."""
+        return await self._read(sqlite.queues.read)
+
+    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:
+        """See `AdminStore.set_queue`."""
+        work = partial(sqlite.queues.change, name=name, changes=changes, now=self._now_ms())
+        return await self._writing.submit(work)
+
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
         return await self._read(partial(sqlite.figures.stats, now=self._now_ms()))
 
     # ── Within ───────────────────────────────────────────────────────────────
+
+    async def _act(
+        self, work: Callable[[sqlite3.Connection], list[str]], selection: Selection, *, dry_run: bool
+    ) -> list[str]:
+        if dry_run:
+            return await self._read(work)
+        return await self._writing.submit(work, alone=isinstance(selection, JobFilter) or len(selection) > MAX_GROUP)
 
     @cached_property
     def _turn(self) -> QueueTurn:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from queuectl.job import Job
     from queuectl.outcome import Outcome
     from queuectl.registration import EngineRecord
-    from queuectl.store.base import Execution, Store
+    from queuectl.store.base import Execution, Selection, Store
     from tests.conftest import Kind
 
 T = TypeVar("T")
@@ -148,18 +148,29 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(type(refusal)):
                 model.enqueue(batch, [job.id or f"unknown{n}" for n, job in enumerate(batch)])
         else:
-            existing = model.enqueue(batch, [receipt.id for receipt in receipts])
-            assert [receipt.existing for receipt in receipts] == existing
+            known = set(model.jobs)
+            ids = [job.id or of.id for job, of in zip(batch, receipts, strict=True)]
+            assert [receipt.id for receipt in receipts] == model.enqueue(batch, ids)
+            seen: set[str] = set()
+            for receipt in receipts:
+                assert receipt.existing is (receipt.id in known | seen)
+                seen.add(receipt.id)
             assert [receipt.queue for receipt in receipts] == [model.jobs[receipt.id].queue for receipt in receipts]
 
     @rule(handle=HANDLES, chosen=st.lists(NUMBERS, min_size=1, max_size=3) | FILTERS, dry_run=st.booleans())
     def retry(self, handle: int, chosen: list[int] | JobFilter, *, dry_run: bool) -> None:
-        known = [*self._model.jobs, *self._model.jobs, "nowhere"]
-        selection = chosen if isinstance(chosen, JobFilter) else [known[pick % len(known)] for pick in chosen]
+        self._apply(handle, Action.RETRY, chosen, dry_run=dry_run)
+
+    def _apply(self, handle: int, action: Action, chosen: list[int] | JobFilter, *, dry_run: bool) -> None:
+        selection = self._selection(chosen)
         answers: list[list[str]] = []
-        call = self._stores[handle].apply(Action.RETRY, selection, dry_run=dry_run)
-        found = self._same(call, lambda: answers.append(self._model.retry(selection, dry_run=dry_run)))
+        call = self._stores[handle].apply(action, selection, dry_run=dry_run)
+        found = self._same(call, lambda: answers.append(self._model.apply(action, selection, dry_run=dry_run)))
         assert found is None or [found] == answers
+
+    def _selection(self, chosen: list[int] | JobFilter) -> Selection:
+        known = [*self._model.jobs, *self._model.jobs, "nowhere"]
+        return chosen if isinstance(chosen, JobFilter) else [known[pick % len(known)] for pick in chosen]
 
     @rule(
         handle=HANDLES,
@@ -176,8 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
         gone = [job for job in may_go if job.id not in kept]
         # Of those that finished at the same moment, any may be the one that still fits in.
         assert [job.finished_at for job in gone] == [job.finished_at for job in may_go[:limit]]
-        for job in gone:
-            del self._model.jobs[job.id]
+        self._model.purge(gone)
 
     @rule(handle=HANDLES, name=st.sampled_from(["timeout", "lease"]), text=st.none() | st.sampled_from(["1s", "2s"]))
     def configure(self, handle: int, name: str, text: str | None) -> None:
@@ -230,6 +240,9 @@ class StoreMachine(RuleBasedStateMachine):
         heads = self._model.heads(queues)
         if job is None:
             assert heads == {}
+            if queues is None:
+                look = self._run(self._stores[handle].look(engine_id, None, 5))
+                assert look.ready == 0, "what a claim did not take is offered again"
             return
         assert job.queue in heads
         expected = heads[job.queue]
@@ -388,7 +401,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert [outline_of(job) for job in jobs] == [job.outline() for job in model.jobs.values()]
         assert sorted(job.id for job in orphans) == sorted(job.id for job in model.orphans())
         assert {record.id: record.beats for record in engines} == model.engines
-        assert look == model.look(engine_id, 5)
+        model.require_look(look, engine_id, 5)
         assert is_idle is model.is_idle()
         counted = {(of.queue, state): jobs for of in counts for state, jobs in of.jobs.items() if jobs}
         assert counted == model.counts()

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from queuectl.job import JobState, NewJob
+from queuectl.job import Condition, Dependency, JobState, NewJob
 from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, Signalled, SpawnFailed, TimedOut
 from queuectl.store import open_store
 from queuectl.store.sqlite import schema
@@ -45,6 +45,10 @@ EVERY_KEY = NewJob(
     cwd="/srv",
     env={"KEY": "välue"},
     stdin="line\n",
+    unique="ünique",
+    after=(Dependency("dead-exited", Condition.NOT_OK), Dependency("completed")),
+    concurrency_key="këy",
+    concurrency_limit=3,
     tags=("nightly", "eu"),
 )
 ENDS: dict[str, tuple[Outcome, ...]] = {
@@ -83,9 +87,9 @@ async def furnish(path: Path) -> None:
         await _bury_engines(store)
         await store.enqueue([EVERY_KEY])
         await _add(store, "pending", "blocked")
+        await store.apply(Action.HOLD, ["blocked"])
         await store.apply(Action.RETRY, ["retried"])
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE jobs SET state = 'blocked', ready = 0 WHERE id = 'blocked'")
+        await store.set_queue("empty", {"paused": True, "concurrency": 2, "rate": 0.5})
 
 
 async def _add(store: Store, *ids: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from queuectl.__main__ import run
 from queuectl.errors import StoreNewer
 from queuectl.job import JobState, NewJob
+from queuectl.job_changes import JobChanges
 from queuectl.outcome import EngineDied, Exited
 from queuectl.store import open_store
 from queuectl.store.base import JobFilter
@@ -115,6 +116,8 @@ WRITES: list[Callable[[Store, Job], Awaitable[object]]] = [
     lambda store, _: store.beat("engine-1"),
     lambda store, _: store.deregister_engine("engine-1"),
     lambda store, _: store.apply(Action.RETRY, ["dead-exited"]),
+    lambda store, _: store.edit(["pending"], JobChanges({"priority": 1})),
+    lambda store, _: store.set_queue("mail", {"paused": True}),
     lambda store, _: store.purge([JobState.COMPLETED], None),
     lambda store, _: store.set_setting("max_retries", "9"),
 ]

@@ -1,0 +1,117 @@
+"""Taking jobs one by one, where a key or a queue bounds how many may start. All inside a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from queuectl.queue_rules import Bucket
+from queuectl.store.sqlite import keys, rows, sql
+from queuectl.store.sqlite.columns import to_json
+from queuectl.timestamp import from_epoch_ms, to_epoch_ms
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from queuectl.job import Job
+    from queuectl.store.sqlite.claims import QueueTurn
+
+__all__ = ["OpenQueue", "open_queues", "take"]
+
+_MOST_PARKED = 100
+"""Full keys that one claim deals with, so that its transaction stays short; the next one goes on."""
+
+
+@dataclass(slots=True)
+class OpenQueue:
+    """A queue that has something ready and is not paused, and how much of it may start."""
+
+    name: str
+    room: int | None
+    """How many more may be processing; None for any number."""
+    rate: float | None
+    bucket: Bucket | None
+    """As it is now; None without a rate."""
+    is_rewound: bool
+    """Whether the clock has gone back since a token was taken, so that a claim has to set the bucket right."""
+
+    def most(self, wanted: int) -> int:
+        """Give how many of so many may start now."""
+        bounds = (wanted, self.room, None if self.bucket is None else self.bucket.whole)
+        return min(bound for bound in bounds if bound is not None)
+
+    def start_one(self) -> None:
+        """Count a start."""
+        self.room = None if self.room is None else self.room - 1
+        self.bucket = None if self.bucket is None else self.bucket.take()
+
+    def next_token(self) -> datetime | None:
+        """Tell when a token comes for which alone the queue waits; None where it waits for none."""
+        if self.bucket is None or self.rate is None or self.bucket.whole or self.room == 0:
+            return None
+        return self.bucket.next_token(self.rate)
+
+
+def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, now: int) -> list[OpenQueue]:
+    """Give those of the served queues (None: of all) that have something ready and are not paused."""
+    found = connection.execute(sql.OPEN_QUEUES).fetchall()
+    return [_open_queue(row, now) for row in found if served is None or row[0] in served]
+
+
+def _open_queue(row: rows.Row, now: int) -> OpenQueue:
+    name, concurrency, rate, tokens, refilled_at, processing = row
+    return OpenQueue(
+        name=name,
+        room=None if concurrency is None else max(concurrency - processing, 0),
+        rate=rate,
+        bucket=None if rate is None else Bucket(tokens, from_epoch_ms(refilled_at)).refill(rate, from_epoch_ms(now)),
+        is_rewound=rate is not None and refilled_at > now,
+    )
+
+
+def take(
+    connection: sqlite3.Connection,
+    workers: Sequence[int],
+    *,
+    engine_id: str,
+    queues: Sequence[str] | None,
+    turn: QueueTurn,
+    now: int,
+) -> dict[int, Job]:
+    """Give each of these workers, which hold nothing, the next job that may start, as far as there are any."""
+    opened = {queue.name: queue for queue in open_queues(connection, queues, now)}
+    taken: dict[int, Job] = {}
+    for worker in workers:
+        seq = _next(connection, opened, turn)
+        if seq is None:
+            break
+        wish = {"seq": seq, "engine_id": engine_id, "worker": worker, "now": now}
+        [row] = connection.execute(sql.TAKE_ONE, wish).fetchall()
+        taken[worker] = job = rows.job(row)
+        turn.last = job.queue
+        opened[job.queue].start_one()
+    _keep_buckets(connection, opened.values())
+    return taken
+
+
+def _next(connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: QueueTurn) -> int | None:
+    """Give the seq of the job that is next and may start. Those before it whose key is full are parked."""
+    names = to_json([queue.name for queue in opened.values() if queue.most(1)])
+    for _ in range(_MOST_PARKED):
+        head = connection.execute(sql.NEXT_HEAD, {"queues": names, "last_queue": turn.last}).fetchone()
+        if head is None:
+            return None
+        seq, key, limit = head
+        if not keys.is_full(connection, key, limit):
+            found: int = seq
+            return found
+    return None
+
+
+def _keep_buckets(connection: sqlite3.Connection, opened: Iterable[OpenQueue]) -> None:
+    rated = [(queue.bucket, queue.name) for queue in opened if queue.bucket is not None]
+    connection.executemany(
+        sql.SET_TOKENS, [(bucket.tokens, to_epoch_ms(bucket.refilled_at), name) for bucket, name in rated]
+    )
