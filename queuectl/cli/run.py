@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,8 @@ async def run_engine(
             )
             display.expect(_open_jobs(await store.counts(), queues))
             async with handle_signals(engine):
+                # What is loaded by now stays: looked through at each round, it would be most of what there is.
+                gc.freeze()
                 report = await engine.run()
     code = ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
     _summarize(invocation, tally, report, mark="✗" if code else "✓")

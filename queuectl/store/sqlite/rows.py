@@ -172,6 +172,7 @@ def claim(held: Claim) -> Parameters:
 
 def end_of_run(held: Claim, execution: Execution, transition: Transition, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
+    # For every value that is not just an int or a str, the driver looks for an adapter.
     outcome = execution.outcome
     duration = execution.duration
     cancelled = if_cancelled(transition)
@@ -179,14 +180,14 @@ def end_of_run(held: Claim, execution: Execution, transition: Transition, now: i
         held.job_id,
         held.engine_id,
         held.token,
-        transition.state,
-        transition.state is JobState.PENDING,
+        transition.state.value,
+        int(transition.state is JobState.PENDING),
         transition.attempts,
         transition.crashes,
         to_epoch_ms(transition.run_at) if isinstance(transition, Retry) else None,
         now if transition.state in FINAL_STATES else None,
         None if isinstance(transition, Complete) else transition.error,
-        isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed)),
+        int(isinstance(outcome, (Exited, Signalled, TimedOut, SpawnFailed))),
         outcome.exit_code if isinstance(outcome, (Exited, SpawnFailed)) else None,
         outcome.name,
         outcome.signal if isinstance(outcome, Signalled) else None,
