@@ -114,7 +114,7 @@ def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
     [
         *("wait x", "explain x", "top", "serve"),
         *("schedule list", "db check", "db backup x", "db prune", "db copy x", "completion bash"),
-        *("logs x -f", "stats --prometheus", "run --http :80"),
+        *("stats --prometheus", "run --http :80"),
     ],
 )
 def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, line: str) -> None:
