@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     """The store cannot be used; it is left untouched."""
     FAULT = 70
     """A fault of queuectl's own."""
+    TIMED_OUT = 124
+    """What was waited for did not come in time."""
     INTERRUPTED = 130
     CLOSED_PIPE = 141
 
