@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from queuectl.job import Job
     from queuectl.store.base import Store
 
-__all__ = ["print_jobs", "wait", "wait_for_jobs"]
+__all__ = ["print_jobs", "say_ended", "wait", "wait_for_jobs"]
 
 _AT_ONCE = 20
 """How many jobs that are not final a look takes in: a look is to be short, however many there are."""
@@ -97,7 +97,7 @@ async def _finals(store: Store, ids: Sequence[str], timeout: timedelta | None) -
 def _shown(invocation: Invocation, count: int) -> Iterator[Callable[[Job], None]]:
     """Give what shows that a job is final: a bar that moves on, or a line."""
     if not has_bar(invocation):
-        yield lambda job: _say_ended(invocation, job)
+        yield lambda job: say_ended(invocation, job)
         return
     failures = Failures()
     with new_bar() as bar:
@@ -112,7 +112,8 @@ def _shown(invocation: Invocation, count: int) -> Iterator[Callable[[Job], None]
     failures.say(invocation)
 
 
-def _say_ended(invocation: Invocation, job: Job) -> None:
+def say_ended(invocation: Invocation, job: Job) -> None:
+    """Say in a line what became of a job."""
     invocation.say(f"{job.id}: {escape(_ending(job))}", mark="✓" if job.state is JobState.COMPLETED else "✗")
 
 
