@@ -48,7 +48,8 @@ def run(args: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError):
             return ExitCode.CLOSED_PIPE
         as_json = expects_json(args, invocation.environ)
-        return report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
+        usual = report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
+        return usual if invocation.error_code is None else invocation.error_code
     return code
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
     "NO_OUTPUT",
+    "START",
     "CappedStream",
     "Chunk",
     "Gap",
     "OutputUpdate",
+    "Position",
     "RunOutput",
     "Stream",
     "assemble",
@@ -64,12 +66,24 @@ class OutputUpdate:
 NO_OUTPUT = OutputUpdate()
 
 
+class Position(NamedTuple):
+    """How far someone has read: bytes of each stream, in the order of `Stream`, those that are not kept included."""
+
+    stdout: int = 0
+    stderr: int = 0
+
+
+START = Position()
+
+
 @dataclass(frozen=True, slots=True)
 class RunOutput:
     """What one run printed, byte for byte; where it was cut, a line says how many bytes are missing."""
 
     stdout: bytes = b""
     stderr: bytes = b""
+    end: Position = field(default=START, compare=False)
+    """Where it ends, and what is printed next begins."""
 
 
 class CappedStream:
@@ -135,13 +149,17 @@ def take_update(streams: Iterable[CappedStream]) -> OutputUpdate:
     return OutputUpdate(tuple(chunks), tuple(gaps)) if chunks else NO_OUTPUT
 
 
-def assemble(chunks: Iterable[Chunk]) -> RunOutput:
-    """Put the kept chunks of a run together; they come in the order of their offsets within each stream."""
+def assemble(chunks: Iterable[Chunk], after: Position = START) -> RunOutput:
+    """Put the kept chunks of a run together; they come in the order of their offsets within each stream.
+
+    With `after`, these are the chunks that begin there or later.
+    """
     parts: Mapping[Stream, list[bytes]] = {stream: [] for stream in Stream}
-    ends = dict.fromkeys(Stream, 0)
+    ends = dict(zip(Stream, after, strict=True))
     for chunk in chunks:
         if missing := chunk.offset - ends[chunk.stream]:
             parts[chunk.stream].append(f"\n[queuectl: {missing} bytes cut here]\n".encode())
         parts[chunk.stream].append(chunk.data)
         ends[chunk.stream] = chunk.offset + len(chunk.data)
-    return RunOutput(b"".join(parts[Stream.STDOUT]), b"".join(parts[Stream.STDERR]))
+    stdout, stderr = (b"".join(parts[stream]) for stream in Stream)
+    return RunOutput(stdout, stderr, Position(*ends.values()))

@@ -38,6 +38,7 @@ __all__ = [
     "allowed_from",
     "check",
     "decide",
+    "describe",
     "if_cancelled",
     "require_held",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-import signal
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from queuectl.cli.after import with_whole_ids
+from queuectl.cli.exits import ExitCode
+from queuectl.cli.interrupt import interruptible
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import counted
 from queuectl.jobtext import parse_batch
@@ -24,16 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["enqueue_batch"]
 
 
-async def enqueue_batch(invocation: Invocation, file: IO[bytes], now: datetime, options: Document) -> None:
-    """Store the jobs that stand in a file, each with these options too, and print their ids in order."""
+async def enqueue_batch(
+    invocation: Invocation, file: IO[bytes], now: datetime, options: Document, *, wait: bool
+) -> ExitCode:
+    """Store the jobs that stand in a file, each with these options too, and print their ids in order.
+
+    With `wait`, stay until they are final, and give whether all of them completed.
+    """
     with _without_collector():
-        with _interruptible():
+        with interruptible():
             jobs = parse_batch(file, now, options)
         async with invocation.store() as store:
             if "after" in options:
                 jobs = await with_whole_ids(store, jobs)
             receipts = await store.enqueue(jobs)
-        _print_batch(invocation, receipts)
+        if not (wait and invocation.is_json):
+            _print_batch(invocation, receipts)
+    if not wait:
+        return ExitCode.DONE
+    from queuectl.cli.attend import attend_batch  # noqa: PLC0415 - who does not wait need not load it
+
+    return await attend_batch(invocation, receipts)
 
 
 @contextmanager
@@ -44,16 +56,6 @@ def _without_collector() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a blocking read: the event loop's own answer to it waits until the read is over."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _print_batch(invocation: Invocation, receipts: Sequence[Receipt]) -> None:

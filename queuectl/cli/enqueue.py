@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import ExitCode
 from queuectl.cli.job_options import job_options, options_document
 from queuectl.cli.options import Command, Invocation, command
 from queuectl.cli.render import emit, print_document
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from queuectl.new_job import NewJob, Receipt
     from queuectl.store.base import Store
 
-__all__ = ["enqueue"]
+__all__ = ["enqueue", "print_receipt", "say_receipt"]
 
 PUT_DASHES = (
     "put -- before the command if it is a program with options: queuectl enqueue [OPTION]... -- PROGRAM [ARG]..."
@@ -30,6 +31,7 @@ EXAMPLES = (
     "queuectl enqueue --id nightly --delay 2h --timeout 10m -- rsync -a src/ dst/",
     """queuectl enqueue '{"command": "echo hi", "priority": 5}'""",
     "queuectl enqueue --queue mail --file jobs.ndjson",
+    "queuectl enqueue --follow -- make test",
 )
 
 
@@ -62,28 +64,51 @@ class EnqueueCommand(Command):
 @click.argument("words", metavar="[COMMAND | JSON | - | -- PROGRAM [ARG]...]", nargs=-1)
 @click.option("--command", "shell_command", metavar="COMMAND", help="A shell command, whatever it begins with.")
 @click.option("--file", type=click.File("rb"), help="Read a batch from here; - for the standard input.")
+@click.option("--wait", is_flag=True, help="Stay until it is final; the exit code is then the job's.")
+@click.option("--follow", is_flag=True, help="The same, and print its output as it comes.")
 @job_options
 async def enqueue(
-    invocation: Invocation, words: tuple[str, ...], shell_command: str | None, file: IO[bytes] | None, **options: Any
-) -> None:
+    invocation: Invocation,
+    *,
+    words: tuple[str, ...],
+    shell_command: str | None,
+    file: IO[bytes] | None,
+    wait: bool,
+    follow: bool,
+    **options: Any,
+) -> int:
     """Store a job and print its id.
 
     One word is a shell command, or a job as JSON if it starts with '{'. Several words are a program and its
     arguments, run without a shell. - reads a batch from the standard input, a line a job: a JSON object, or a shell
     command. A batch is stored whole or not at all.
+
+    With --wait or --follow the exit code is that of the job's last run: 126 or 127 if it could not be started, 128 and
+    the signal's number if one ended it, 124 for its timeout, 125 for whatever is not the command's own doing. For a
+    batch it is 0 if all jobs completed, else 1. Ctrl-C leaves the job alone.
     """
     if sum((bool(words), shell_command is not None, file is not None)) != 1:
         raise click.UsageError("give one of: a command, --command, --file")
     if words == ("-",):
         file = click.get_binary_stream("stdin")
+    if follow and (file is not None or invocation.is_json):
+        raise click.UsageError("--follow prints the output of one job: use --wait for a batch, or with --json")
     now, document = datetime.now(UTC), options_document(**options)
-    if file is None:
-        job = parse_document(merge(_document(words, shell_command), document), now)
-        await _enqueue_one(invocation, job, is_after="after" in document)
-    else:
+    if file is not None:
         from queuectl.cli.batch import enqueue_batch  # noqa: PLC0415 - one job is to be stored fast
 
-        await enqueue_batch(invocation, file, now, document)
+        return await enqueue_batch(invocation, file, now, document, wait=wait)
+    attends, is_after = wait or follow, "after" in document
+    if attends:
+        # Else it could be taken for the command's.
+        invocation.error_code = ExitCode.OWN
+    job = parse_document(merge(_document(words, shell_command), document), now)
+    if attends:
+        from queuectl.cli.attend import enqueue_and_attend  # noqa: PLC0415 - as above
+
+        return await enqueue_and_attend(invocation, job, is_after=is_after, follow=follow)
+    await _enqueue_one(invocation, job, is_after=is_after)
+    return ExitCode.DONE
 
 
 def _document(words: Sequence[str], shell_command: str | None) -> Document:
@@ -111,7 +136,7 @@ async def _enqueue_one(invocation: Invocation, job: NewJob, *, is_after: bool) -
             await _enqueue_and_show(invocation, store, job)
         else:
             [receipt] = await store.enqueue([job])
-            _print_receipt(invocation, receipt)
+            print_receipt(invocation, receipt)
 
 
 async def _enqueue_and_show(invocation: Invocation, store: Store, job: NewJob) -> None:
@@ -123,8 +148,14 @@ async def _enqueue_and_show(invocation: Invocation, store: Store, job: NewJob) -
     print_document(job_document(await store.get(receipt.id), settings))
 
 
-def _print_receipt(invocation: Invocation, receipt: Receipt) -> None:
+def print_receipt(invocation: Invocation, receipt: Receipt) -> None:
+    """Print a job's id, and say that it is stored."""
     emit(receipt.id)
+    say_receipt(invocation, receipt)
+
+
+def say_receipt(invocation: Invocation, receipt: Receipt) -> None:
+    """Say that a job is stored."""
     if receipt.existing:
         invocation.say(f"{receipt.id} is already there", mark="=")
     else:

@@ -27,6 +27,10 @@ class ExitCode(IntEnum):
     """The store cannot be used; it is left untouched."""
     FAULT = 70
     """A fault of queuectl's own."""
+    TIMED_OUT = 124
+    """What was waited for did not come in time; also the job that was waited for took longer than its timeout."""
+    OWN = 125
+    """Where a job's exit code is expected: something of queuectl's own was in the way."""
     INTERRUPTED = 130
     CLOSED_PIPE = 141
 

@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "list": Entry("jobs:list_jobs", "list jobs"),
         "show": Entry("jobs:show", "show one job whole"),
         "logs": Entry("logs:logs", "print what a job's command printed"),
+        "wait": Entry("wait:wait", "wait until jobs are final"),
         "cancel": Entry("steering:cancel", "cancel jobs, stopping those that run"),
         "retry": Entry("steering:retry", "make finished jobs due again"),
         "hold": Entry("steering:hold", "keep jobs from being started"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from queuectl.cli.exits import ExitCode
     from queuectl.store.base import Store
 
 __all__ = ["SHARED", "Command", "Invocation", "Output", "command", "duration_option", "group", "reading"]
@@ -48,6 +49,8 @@ class Invocation:
     output: Output | None = None
     quiet: bool = False
     verbosity: int = 0
+    error_code: ExitCode | None = None
+    """What every error of queuectl's own gives, where its usual exit code could be taken for another's."""
 
     @property
     def url(self) -> str:

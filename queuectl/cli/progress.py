@@ -14,9 +14,25 @@ from queuectl.job import FINAL_STATES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.progress import Progress
+
     from queuectl.cli.options import Invocation
 
-__all__ = ["Display", "shown"]
+__all__ = ["Display", "has_bar", "new_bar", "shown"]
+
+
+def has_bar(invocation: Invocation) -> bool:
+    """Tell whether someone looks on who wants a bar, and neither more nor less."""
+    return sys.stderr.isatty() and not invocation.quiet and not invocation.verbosity
+
+
+def new_bar() -> Progress:
+    """Make a progress bar that counts jobs, on stderr."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal wants it
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415 - likewise
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
 
 
 class Display:
@@ -37,11 +53,7 @@ class Bar(Display):
 
     def __init__(self) -> None:
         """Set the bar up; it is shown inside `progress`."""
-        from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal wants it
-        from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415 - likewise
-
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True))
+        self.progress = new_bar()
         self._jobs = self.progress.add_task("jobs", total=None)
         self._done = 0
         self._expected = 0
@@ -69,10 +81,12 @@ def shown(invocation: Invocation, *, until_idle: bool) -> Iterator[Display]:
     """Give the listener that shows an engine's events, as far as ``-q`` and ``-v`` ask for it."""
     from queuectl.telemetry.logs import configure  # noqa: PLC0415 - as above
 
-    has_bar = until_idle and sys.stderr.isatty() and not invocation.quiet and not invocation.verbosity
-    level = logging.DEBUG if invocation.verbosity else logging.WARNING if has_bar or invocation.quiet else logging.INFO
+    wants_bar = until_idle and has_bar(invocation)
+    level = (
+        logging.DEBUG if invocation.verbosity else logging.WARNING if wants_bar or invocation.quiet else logging.INFO
+    )
     configure(level, colour=is_terminal(sys.stderr, invocation.environ))
-    if not has_bar:
+    if not wants_bar:
         yield Display()
         return
     bar = Bar()

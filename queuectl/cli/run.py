@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
+from queuectl.cli.failures import Failures
 from queuectl.cli.options import Invocation, command, duration_option
 from queuectl.cli.progress import shown
 from queuectl.cli.render import print_document
 from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.job import JobState
+from queuectl.outcome import SpawnFailed
 from queuectl.store import open_store
+from queuectl.transition import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,22 +34,36 @@ __all__ = ["run", "run_engine", "run_options"]
 
 
 class Tally:
-    """Counts what became of jobs: a listener."""
+    """Counts what became of jobs, and keeps why they died: a listener."""
 
     def __init__(self) -> None:
         """Start at nothing."""
         self._states: Counter[JobState] = Counter()
+        self.failures = Failures()
 
     def __call__(self, event: Event) -> None:
         """Count the end of an execution."""
         if isinstance(event, (JobFinished, JobRescued)):
             self._states[event.state] += 1
+            if event.state is JobState.DEAD:
+                self.failures.add(event.job.id, _why(event))
 
     @property
     def ended(self) -> dict[str, int]:
         """How many jobs became final, by state; completed and dead ones are always named."""
         named = {JobState.COMPLETED, JobState.DEAD} | ({JobState.CANCELLED} & self._states.keys())
         return {str(state): self._states[state] for state in JobState if state in named}
+
+
+def _why(event: JobFinished | JobRescued) -> str:
+    """Say why a job died, without a word of its command: this may stand in a log."""
+    match event:
+        case JobFinished(outcome=SpawnFailed(exit_code=code)):
+            return f"could not start, exit code {code}"
+        case JobFinished(outcome=outcome):
+            return describe(outcome)
+        case JobRescued(reason=reason):
+            return reason
 
 
 def run_options(function: Any) -> Any:
@@ -110,8 +128,12 @@ async def run_engine(
             )
             display.expect(_open_jobs(await store.counts(), queues))
             async with handle_signals(engine):
+                # What is loaded by now stays: looked through at each round, it would be most of what there is.
+                gc.freeze()
                 report = await engine.run()
     code = ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
+    if until_idle:
+        tally.failures.say(invocation)
     _summarize(invocation, tally, report, mark="✗" if code else "✓")
     return code
 

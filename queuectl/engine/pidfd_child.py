@@ -10,10 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
 from queuectl.engine.child import Child, kill_and_reap
-from queuectl.engine.posix_spawn import has_posix_spawn, spawn, turns
+from queuectl.engine.posix_spawn import has_posix_spawn, spawn
 
 if TYPE_CHECKING:
     from typing import IO
@@ -71,27 +69,22 @@ class PidfdChild(Child):
         self._timer: asyncio.TimerHandle
 
     async def start(self, spec: CommandSpec, stdin: IO[bytes]) -> None:
-        """Start the process."""
+        """Start the process, without ever yielding to the event loop."""
         try:
-            # Cut short here, a process would be there that nobody could stop.
-            with anyio.CancelScope(shield=True):
-                async with turns(self._loop):
-                    self._pid = await self._spawn(spec, stdin.fileno())
+            self._pid = self._spawn(spec, stdin.fileno())
             self._watch()
         except BaseException:
             self._close_pipes()
             raise
         self._timer = self._loop.call_later(_QUICK, self._read_along)
 
-    async def _spawn(self, spec: CommandSpec, stdin: int) -> int:
+    def _spawn(self, spec: CommandSpec, stdin: int) -> int:
         write_ends: list[int] = []
         try:
             for number in self._streams:
                 self._pipes[number], write_end = os.pipe()
                 write_ends.append(write_end)
-            if has_posix_spawn():
-                return await spawn(spec, stdin, *write_ends)
-            return _spawn_by_subprocess(spec, stdin, *write_ends)
+            return (spawn if has_posix_spawn() else _spawn_by_subprocess)(spec, stdin, *write_ends)
         finally:
             for write_end in write_ends:
                 os.close(write_end)

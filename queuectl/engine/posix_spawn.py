@@ -1,41 +1,32 @@
-"""Starting a process by the C library's posix_spawn, at half of what `subprocess` costs, and without standing still.
+"""Starting a process by the C library's posix_spawn, at half of what `subprocess` costs.
 
-A process begins in its parent's memory, and until it has its own, which on a busy machine takes as long as others are
-at work there, the thread that starts it must wait. So a few threads do that, and their waits overlap; they hold no lock
-of the interpreter meanwhile. Python's own `os.posix_spawn` and `subprocess` do hold it.
+Python's own `os.posix_spawn` knows no working directory, and like `subprocess` it holds the interpreter's lock until
+the child has begun: the store's thread would stand still for as long. The calling thread waits for that in any case.
+Measured: to wait in threads of their own costs each command a fifth more work, which is worth it only on a machine
+that others keep busy.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import errno
 import os
 import signal
-import threading
-from contextlib import suppress
 from functools import cache, lru_cache
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from queuectl.engine.command_spec import CommandSpec
 
-__all__ = ["has_posix_spawn", "spawn", "turns"]
+__all__ = ["has_posix_spawn", "spawn"]
 
 # Larger than any C library's structures of these kinds.
 _STRUCTURE = ctypes.c_char * 512
 _SETSIGDEF = 0x04
 _SETSID = 0x80
 """The same number in glibc and musl, which are those that have `addchdir_np`."""
-
-_THREADS = 4
-"""Measured with two processors: four start a third more a second than one, and eight no more than four."""
-
-_Call: TypeAlias = "tuple[tuple[Any, ...], asyncio.Future[int]]"
-"""The arguments of a call of posix_spawn, and who waits for its answer."""
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """What a child would go on ignoring."""
@@ -47,21 +38,10 @@ def has_posix_spawn() -> bool:
     return os.uname().sysname == "Linux" and hasattr(_library(), "posix_spawn_file_actions_addchdir_np")
 
 
-@lru_cache(maxsize=1)
-def turns(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-    """Give what lets as many prepare a call of `spawn` on this event loop as there are threads to make it.
-
-    Who waits for his turn has not opened anything yet, so that many who come at once need no more descriptors.
-    """
-    del loop  # A semaphore belongs to one.
-    return asyncio.Semaphore(_THREADS)
-
-
-async def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
+def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
     """Start a command in a session of its own, on these descriptors, and give its process id.
 
-    Of the other descriptors it gets those that are inheritable. It must not be cancelled: the process would be there,
-    and nobody would know it.
+    Of the other descriptors it gets those that are inheritable.
 
     Raises:
         ValueError: its words cannot be handed to a process.
@@ -75,60 +55,24 @@ async def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
             _require(library.posix_spawn_file_actions_adddup2(actions, descriptor, number))
         if spec.cwd is not None:
             _require(library.posix_spawn_file_actions_addchdir_np(actions, _encode(spec.cwd)))
-        return await _spawn_first(spec, actions)
+        return _spawn_first(spec, actions)
     finally:
         library.posix_spawn_file_actions_destroy(actions)
 
 
-async def _spawn_first(spec: CommandSpec, actions: ctypes.Array[ctypes.c_char]) -> int:
+def _spawn_first(spec: CommandSpec, actions: ctypes.Array[ctypes.c_char]) -> int:
     arguments = _strings([_encode(word) for word in spec.argv])
     environment = _strings([_assignment(name, value) for name, value in spec.env.items()])
     pid = ctypes.c_int()
     failure = errno.ENOENT
     for path in _candidates(spec.argv[0], spec.env, spec.cwd):
-        error = await _in_thread((ctypes.byref(pid), _encode(path), actions, _attributes(), arguments, environment))
+        error = _library().posix_spawn(ctypes.byref(pid), _encode(path), actions, _attributes(), arguments, environment)
         if not error:
             return pid.value
         if error not in {errno.ENOENT, errno.ENOTDIR}:
             failure = error
             break
     raise OSError(failure, os.strerror(failure))
-
-
-async def _in_thread(arguments: tuple[Any, ...]) -> int:
-    """Call posix_spawn in one of the threads, and give its answer: 0, or an error's number.
-
-    Raises:
-        RuntimeError: there is no thread, and none can be started now.
-    """
-    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    _calls().put((arguments, answer))
-    return await answer
-
-
-@cache
-def _calls() -> SimpleQueue[_Call]:
-    # Not an executor: the road of its answers to the event loop costs half as much again as all the rest.
-    calls: SimpleQueue[_Call] = SimpleQueue()
-    _start_thread(calls)
-    with suppress(RuntimeError):
-        for _ in range(_THREADS - 1):
-            _start_thread(calls)
-    return calls
-
-
-def _start_thread(calls: SimpleQueue[_Call]) -> None:
-    threading.Thread(target=_serve, args=(calls,), name="queuectl spawn", daemon=True).start()
-
-
-def _serve(calls: SimpleQueue[_Call]) -> None:
-    posix_spawn = _library().posix_spawn
-    while True:
-        arguments, answer = calls.get()
-        error: int = posix_spawn(*arguments)
-        # Where the event loop was closed meanwhile, nobody waits.
-        with suppress(RuntimeError):
-            answer.get_loop().call_soon_threadsafe(answer.set_result, error)
 
 
 def _candidates(program: str, env: Mapping[str, str], cwd: str | None) -> Iterator[str]:

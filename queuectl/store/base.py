@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.job_changes import JobChanges
     from queuectl.outcome import Outcome
-    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.transition import Action, Transition
@@ -117,8 +117,12 @@ class JobStore(Protocol):
             JobNotFound: there is none of that id.
         """
 
-    async def read_output(self, job_id: str, run: int) -> RunOutput:
-        """Give what a run has printed so far; nothing where there is no such run."""
+    async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
+        """Give what a run has printed so far; nothing where there is no such run.
+
+        With the `end` of an earlier answer as `after`, give what has come since then. What was cut out meanwhile and
+        had not been given is marked as elsewhere; what had been given, is not.
+        """
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """Do the same by hand to several jobs, all or none, and give their ids from the oldest.

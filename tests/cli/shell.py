@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -116,6 +118,18 @@ class Terminal:
         process = self.start(*args)
         out, err = process.communicate(stdin, timeout=PATIENCE)
         return Result(process.returncode, out.decode(), err.decode())
+
+    def on_screen(self, *args: str) -> tuple[int, str]:
+        """Run one command line with stderr on a terminal; give its exit code and what was shown there."""
+        ours, theirs = pty.openpty()
+        process = self.start(*args, stderr=theirs, environ={"TERM": "xterm", "NO_COLOR": "1"})
+        os.close(theirs)
+        shown = b""
+        # Where nobody has the other end any more, some systems say so with an error.
+        with open(ours, "rb", buffering=0) as screen, suppress(OSError):  # noqa: PTH123 - a descriptor
+            while data := screen.read(4_096):
+                shown += data
+        return process.wait(), shown.decode()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -52,9 +52,29 @@ def test_a_job_that_dies_makes_the_answer_no(queuectl: Shell) -> None:
     assert result.json == {"engine": result.json["engine"], "completed": 0, "dead": 1, "given_back": 0}
 
 
+def test_what_failed_is_named_at_the_end(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "good", "true")
+    queuectl.ok("enqueue", "--id", "bad", "--max-retries", "1", "exit 7")
+    queuectl.ok("enqueue", "--id", "missing", "--max-retries", "1", "--", "/nowhere/nothing", "x")
+    result = queuectl("run", "--until-idle", "--workers", "1")
+    assert result.out == ""
+    assert result.err.splitlines()[-3:] == [
+        "✗ bad: exit code 7",
+        "✗ missing: could not start, exit code 127",
+        "✗ 1 completed, 2 dead",
+    ]
+
+
+def test_of_many_failures_ten_are_named(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--max-retries", "1", "-", stdin=b"exit 3\n" * 12)
+    result = queuectl("run", "--until-idle")
+    assert result.err.count(": exit code 3\n") == 10
+    assert result.err.endswith("✗ and 2 more jobs\n✗ 0 completed, 12 dead\n")
+
+
 def test_the_log_never_quotes_the_command_or_its_environment(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--env", "KEY=hush", "--max-retries", "1", "echo hush; exit 1")
-    queuectl.ok("enqueue", "--max-retries", "1", "--", "/hush/hush")
+    queuectl.ok("enqueue", "--max-retries", "1", "--", "/hush/hush", "hush")
     result = queuectl("run", "--until-idle", "-vv")
     assert (result.code, "hush" in result.err) == (1, False)
 

@@ -112,9 +112,9 @@ def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *("wait x", "explain x", "top", "serve"),
+        *("explain x", "top", "serve"),
         *("schedule list", "db check", "db backup x", "db prune", "db copy x", "completion bash"),
-        *("logs x -f", "stats --prometheus", "run --http :80"),
+        *("stats --prometheus", "run --http :80"),
     ],
 )
 def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, line: str) -> None:
@@ -125,7 +125,8 @@ def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, line: s
 
 def test_help_names_every_command(queuectl: Shell) -> None:
     page = queuectl.ok("--help").out
-    for command in ("enqueue", "list", "show", "logs", "retry", "dlq", "run", "worker", "status", "stats", "config"):
+    jobs = ("enqueue", "list", "show", "logs", "wait", "retry", "dlq")
+    for command in (*jobs, "run", "worker", "status", "stats", "config"):
         assert f"\n  {command} " in page
         assert "Usage: queuectl" in queuectl.ok(command, "--help").out
     assert max(map(len, page.splitlines())) <= 80

@@ -93,15 +93,6 @@ def test_a_refusal_is_json_where_that_is_asked_for(terminal: Terminal) -> None:
     assert result.error["message"].startswith("command is 1: ")
 
 
-@pytest.mark.parametrize("option", ["--wait", "--follow"])
-def test_what_a_later_release_brings_does_not_exist_yet(queuectl: Shell, option: str) -> None:
-    result = queuectl("enqueue", option, "x", "true")
-    assert (result.code, f"No such option '{option}'" in result.err) == (2, True)
-    key = option.removeprefix("--").replace("-", "_")
-    refused = queuectl("enqueue", f'{{"command": "a", "{key}": "x"}}')
-    assert (refused.code, f"unknown key '{key}'" in refused.err) == (2, True)
-
-
 @pytest.mark.parametrize(
     "args", [["show"], ["logs"], ["retry"], ["dlq", "show"], ["list", "--queue"], ["dlq", "list", "--tag"], ["enqueue"]]
 )

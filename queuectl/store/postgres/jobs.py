@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from queuectl.errors import DuplicateJob
 from queuectl.job import JobState
-from queuectl.output import Chunk, RunOutput, Stream, assemble
+from queuectl.output import START, Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
 from queuectl.store.enqueuing import chosen_ids, receipts_for
 from queuectl.store.postgres import rows, sql
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import Job, Run
     from queuectl.new_job import NewJob, Receipt
+    from queuectl.output import Position
     from queuectl.store.postgres.connection import Transaction
     from queuectl.store.selection import Selection
 
@@ -118,13 +119,15 @@ async def runs(transaction: Transaction, job_id: str) -> list[Run]:
     return [rows.run(row) for row in await transaction.rows(sql.RUNS_OF, {"id": job_id})]
 
 
-async def output(transaction: Transaction, job_id: str, run: int) -> RunOutput:
-    """Read what a run has printed; see `JobStore.read_output`."""
+async def output(transaction: Transaction, job_id: str, run: int, after: Position | None) -> RunOutput:
+    """Read what a run has printed since `after`; see `JobStore.read_output`."""
     if not refusals.has_form(job_id):
         return RunOutput()
-    pieces = await transaction.rows(sql.OUTPUT_OF, {"id": job_id, "run": run})
+    begin = after or START
+    pieces = await transaction.rows(sql.OUTPUT_OF, {"id": job_id, "run": run} | begin._asdict())
     # The order of the streams does not matter, only that of the pieces of each.
-    return assemble(Chunk(Stream(piece["stream"]), piece["offset"], piece["data"]) for piece in pieces)
+    chunks = (Chunk(Stream(piece["stream"]), piece["offset"], piece["data"]) for piece in pieces)
+    return assemble(chunks, begin)
 
 
 async def retry(transaction: Transaction, selection: Selection, *, dry_run: bool) -> list[str]:

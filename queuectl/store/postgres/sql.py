@@ -182,7 +182,12 @@ ORDER BY run
 OUTPUT_OF = """
 SELECT stream, "offset", data FROM output
 WHERE job_seq = (SELECT seq FROM jobs WHERE id = %(id)s) AND run = %(run)s
+    AND "offset" >= CASE stream WHEN 'stdout' THEN %(stdout)s ELSE %(stderr)s END
 ORDER BY stream, "offset"
+"""
+"""Parameters: id, run, the first offset in each stream.
+
+Pieces are read whole, so that none begins before where one ended.
 """
 
 APPEND_OUTPUT = """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from queuectl.job import Claim, Job, JobState, Run
     from queuectl.job_changes import JobChanges
     from queuectl.new_job import NewJob, Receipt
-    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution
@@ -101,9 +101,9 @@ class PostgresStore:
         """See `JobStore.list_runs`."""
         return await self._reader.run(partial(jobs.runs, job_id=job_id))
 
-    async def read_output(self, job_id: str, run: int) -> RunOutput:
+    async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
         """See `JobStore.read_output`."""
-        return await self._reader.run(partial(jobs.output, job_id=job_id, run=run))
+        return await self._reader.run(partial(jobs.output, job_id=job_id, run=run, after=after))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""

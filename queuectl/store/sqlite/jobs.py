@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.failpoints import Failpoint, reach
 from queuectl.job import JobState
-from queuectl.output import Chunk, RunOutput, Stream, assemble
+from queuectl.output import START, Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.sqlite import rows, sql
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queuectl.job import Job, Run
+    from queuectl.output import Position
 
 
 def resolve(connection: sqlite3.Connection, text: str) -> str:
@@ -113,12 +114,17 @@ def runs(connection: sqlite3.Connection, job_id: str) -> list[Run]:
     return [rows.run(row) for row in connection.execute(sql.RUNS_OF, {"id": job_id})]
 
 
-def output(connection: sqlite3.Connection, job_id: str, run: int) -> RunOutput:
-    """Read what a run has printed; see `JobStore.read_output`."""
+def output(connection: sqlite3.Connection, job_id: str, run: int, after: Position | None) -> RunOutput:
+    """Read what a run has printed since `after`; see `JobStore.read_output`."""
     if not refusals.has_form(job_id):
         return RunOutput()
-    pieces = connection.execute(sql.OUTPUT_OF, (job_id, run)).fetchall()
-    return assemble(Chunk(Stream(stream), offset, data) for stream, offset, data in pieces)
+    begin = after or START
+    chunks = [
+        Chunk(stream, offset, data)
+        for stream, start in zip(Stream, begin, strict=True)
+        for offset, data in connection.execute(sql.OUTPUT_OF, (job_id, run, stream, start))
+    ]
+    return assemble(chunks, begin)
 
 
 def purge(

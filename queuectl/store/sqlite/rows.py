@@ -171,20 +171,21 @@ def claim(held: Claim) -> Parameters:
 
 def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
+    # For every value that is not just an int or a str, the driver looks for an adapter.
     held, execution, transition = end.claim, end.execution, end.transition
     duration, run_at, cancelled = execution.duration, end.run_at, if_cancelled(transition)
     return (
         held.job_id,
         held.engine_id,
         held.token,
-        transition.state,
-        end.is_ready,
+        transition.state.value,
+        int(end.is_ready),
         transition.attempts,
         transition.crashes,
         None if run_at is None else to_epoch_ms(run_at),
         now if end.is_final else None,
         end.error,
-        end.is_by_itself,
+        int(end.is_by_itself),
         end.exit_code,
         execution.outcome.name,
         end.signal,

@@ -268,10 +268,11 @@ ORDER BY run
 """Rows: as `rows.run` reads them, the one under way last."""
 
 OUTPUT_OF = """
-SELECT stream, offset, data FROM output
-WHERE job_seq = (SELECT seq FROM jobs WHERE id = ?) AND run = ?
-ORDER BY stream, offset
+SELECT offset, data FROM output
+WHERE job_seq = (SELECT seq FROM jobs WHERE id = ?) AND run = ? AND stream = ? AND offset >= ?
+ORDER BY offset
 """
+"""Parameters: id, run, stream, the first offset. Pieces are read whole, so that none begins before where one ended."""
 
 APPEND_OUTPUT = """
 INSERT INTO output (job_seq, run, stream, offset, data)

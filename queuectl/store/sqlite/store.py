@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.job_changes import JobChanges
-    from queuectl.output import OutputUpdate, RunOutput
+    from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Selection
@@ -92,9 +92,9 @@ class SqliteStore:
         """See `JobStore.list_runs`."""
         return await self._read(partial(sqlite.jobs.runs, job_id=job_id))
 
-    async def read_output(self, job_id: str, run: int) -> RunOutput:
+    async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
         """See `JobStore.read_output`."""
-        return await self._read(partial(sqlite.jobs.output, job_id=job_id, run=run))
+        return await self._read(partial(sqlite.jobs.output, job_id=job_id, run=run, after=after))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""

@@ -14,6 +14,7 @@ from queuectl.output import (
     Chunk,
     Gap,
     OutputUpdate,
+    Position,
     RunOutput,
     Stream,
     take_update,
@@ -99,6 +100,34 @@ async def test_a_gap_reaches_into_what_the_end_of_the_run_brings(store: Store, e
     await end(store, job, output=last)
     cut = b"head\n[queuectl: 254 bytes cut here]\n\xfe\xfftail"
     assert await store.read_output("job1", 1) == RunOutput(cut)
+
+
+async def test_output_can_be_read_on_from_where_one_has_read(store: Store, other: Store, engine: str) -> None:
+    await add(store, "job1")
+    job = await take(store, engine)
+    await store.report(job.claim, 100, "start", printed(b"one ", b"err"))
+    first = await other.read_output("job1", 1)
+    assert first.end == Position(4, 3)
+    nothing = await other.read_output("job1", 1, after=first.end)
+    assert (nothing, nothing.end) == (RunOutput(), first.end)
+    await end(store, job, output=printed(b"two", offset=4))
+    rest = await other.read_output("job1", 1, after=first.end)
+    assert (rest, rest.end) == (RunOutput(b"two"), Position(7, 3))
+
+
+async def test_a_gap_is_marked_for_whom_it_hides_something(store: Store, engine: str) -> None:
+    await add(store, "job1")
+    job = await take(store, engine)
+    await store.report(job.claim, 100, "start", printed(b"head", b"head"))
+    early = await store.read_output("job1", 1)
+    await store.report(job.claim, 100, "start", printed(b"middle", b"middle", offset=4))
+    late = await store.read_output("job1", 1)
+    chunks = tuple(Chunk(stream, 10, b"tail") for stream in Stream)
+    await end(store, job, output=OutputUpdate(chunks, tuple(Gap(stream, 4, 9) for stream in Stream)))
+    seen = b"\n[queuectl: 5 bytes cut here]\netail"
+    assert await store.read_output("job1", 1, after=early.end) == RunOutput(seen, seen)
+    assert await store.read_output("job1", 1, after=late.end) == RunOutput(b"tail", b"tail")
+    assert await store.read_output("job1", 1, after=Position(4, 10)) == RunOutput(seen, b"tail")
 
 
 @settings(max_examples=30)
