@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import Invocation, command, group
-from queuectl.cli.render import print_document
+from queuectl.cli.render import emit, print_document
+from queuectl.cli.text import escape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +36,7 @@ def _is_there(place: Path) -> bool:
     return os.path.exists(place)  # noqa: PTH110 - unlike pathlib's, it never raises
 
 
-@command("migrate")
+@command("migrate", examples=("queuectl db migrate",))
 async def migrate(invocation: Invocation) -> None:
     """Bring the store of an older queuectl up to date. No engine may run meanwhile."""
     async with invocation.store():
@@ -43,4 +46,25 @@ async def migrate(invocation: Invocation) -> None:
     invocation.say(f"the schema of {invocation.place} is up to date")
 
 
-db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate)
+@command("check", examples=("queuectl db check", "queuectl db check --json"))
+async def check(invocation: Invocation) -> ExitCode:
+    """Look for damage in the store, also while it is in use. Nothing is changed.
+
+    Exit 0: it is sound; 1: it is not, and each finding is a line; 5: it cannot be read at all.
+    """
+    async with invocation.store(read_only=True) as store:
+        findings = await store.check()
+        invocation.say(store.software, mark="·")
+    if invocation.is_json:
+        print_document([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            emit(f"{finding.rule}: {escape(finding.message)}")
+    if findings:
+        invocation.say(f"{invocation.url} is damaged: restore a backup", mark="✗")
+        return ExitCode.NO
+    invocation.say(f"{invocation.url} is sound")
+    return ExitCode.DONE
+
+
+db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check)

@@ -53,7 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Store": {
         "config": Entry("config:config", "settings, kept in the store"),
-        "db": Entry("db:db", "create or migrate the store"),
+        "db": Entry("db:db", "create, migrate, check, back up, prune the store"),
     },
 }
 
@@ -118,23 +118,11 @@ class Root(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - a click callback
     if value and not ctx.resilient_parsing:
+        from queuectl.store.sqlite.version import describe  # noqa: PLC0415 - only the version wants it
+
         click.echo(f"queuectl {__version__}")
-        click.echo(f"Python {sys.version.split()[0]}, {_sqlite()}")
+        click.echo(f"Python {sys.version.split()[0]}, {describe()}")
         raise click.exceptions.Exit(0)
-
-
-def _sqlite() -> str:
-    """Name the SQLite in use, and whether it has the bug that can corrupt a database in WAL mode."""
-    import sqlite3  # noqa: PLC0415 - only the version wants it
-
-    version = sqlite3.sqlite_version_info
-    is_mended = version >= (3, 51, 3) or version >= _MENDED_IN.get(version[:2], (4,))
-    bug = "" if is_mended else " (it has the WAL-reset bug, mended in 3.51.3, which queuectl keeps clear of)"
-    return f"SQLite {sqlite3.sqlite_version}{bug}"
-
-
-_MENDED_IN = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
-"""Older lines of SQLite that have that bug mended too, and from which release on."""
 
 
 @click.group(

@@ -28,6 +28,7 @@ __all__ = [
     "AdminStore",
     "EngineStore",
     "Execution",
+    "Finding",
     "JobFilter",
     "JobStore",
     "Selection",
@@ -46,6 +47,18 @@ class Execution:
     """None where nobody saw the end."""
     output: OutputUpdate = field(repr=False)
     """What was printed since the last `report`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in a store that nobody has written so: damage."""
+
+    rule: str
+    """The name of what is broken, stable for programs: ``integrity``, ``counts``, ``runs``, …"""
+    message: str
+    """What was found, in a line."""
+    job_id: str | None = None
+    """The job that it is about, if it is about one."""
 
 
 class JobStore(Protocol):
@@ -295,6 +308,23 @@ class AdminStore(Protocol):
 
         Raises:
             InvalidQueue: the name or a value cannot be.
+        """
+
+    @property
+    def software(self) -> str:
+        """The database behind the store: its name and version, and the defect of that version that concerns a store."""
+
+    async def check(self) -> list[Finding]:
+        """Look for damage, as the store is at one moment, also while it is in use; nothing is changed.
+
+        First comes what the database says of its own files and tables, then what contradicts itself in them: each job
+        and each run can be read; the counts are those of the jobs; a job's state fits what stands beside it; its runs
+        are numbered from 1 without a gap; no claim token was given twice, and none is above the last that was given;
+        no worker holds two jobs; runs, output and tags are those of jobs that there are. A processing job whose engine
+        is not registered is no damage: it waits to be rescued. Of each rule at most 100 findings are given.
+
+        Raises:
+            StoreDamaged: so much is damaged that nothing can be looked at.
         """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,7 @@ def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) 
         ["dlq", "list"],
         ["dlq", "show", "x"],
         ["worker", "list"],
+        ["db", "check"],
     ],
 )
 def test_reading_never_makes_a_store(queuectl: Shell, args: list[str]) -> None:
@@ -131,3 +134,40 @@ def test_stats_of_an_empty_store_have_no_durations(queuectl: Shell) -> None:
     stats = queuectl.ok("stats", "--json").json
     assert (stats["total_jobs"], stats["avg_duration"], stats["p99"]) == (0, None, None)
     assert "durations" not in queuectl.ok("stats").out
+
+
+def test_a_sound_store_is_said_to_be_so_and_stays_as_it_is(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    before = Path("queuectl.db").read_bytes()
+    result = queuectl.ok("db", "check")
+    assert result.out == ""
+    assert result.err.startswith(f"· SQLite {sqlite3.sqlite_version}")
+    assert result.err.endswith("✓ queuectl.db is sound\n")
+    assert queuectl.ok("db", "check", "--json").json == []
+    assert Path("queuectl.db").read_bytes() == before
+
+
+def test_damage_is_told_in_lines(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "--tag", "red", "true")
+    with closing(sqlite3.connect("queuectl.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM job_tags")
+        connection.execute("DELETE FROM counts")
+    result = queuectl("db", "check")
+    assert result.code == 1
+    assert result.lines == [
+        "counts: queue default is said to have 0 pending jobs: it has 1",
+        "tags: job job1 cannot be found by its tag red",
+    ]
+    assert result.err.endswith("✗ queuectl.db is damaged: restore a backup\n")
+    as_json = queuectl("db", "check", "--json")
+    assert (as_json.code, as_json.err) == (1, "")
+    assert as_json.json[1] == {
+        "rule": "tags",
+        "message": "job job1 cannot be found by its tag red",
+        "job_id": "job1",
+    }
+
+
+def test_what_is_no_store_cannot_be_checked(queuectl: Shell) -> None:
+    Path("queuectl.db").write_bytes(b"x" * 5000)
+    assert queuectl("db", "check").code == 5

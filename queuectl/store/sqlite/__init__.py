@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from queuectl.store.sqlite import (
         actions,
+        check,
         claims,
         dependencies,
         engines,
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
         listener,
         queues,
         upgrade,
+        version,
     )
 
 __all__ = [
     "actions",
+    "check",
     "claims",
     "dependencies",
     "engines",
@@ -38,6 +41,7 @@ __all__ = [
     "listener",
     "queues",
     "upgrade",
+    "version",
 ]
 
 

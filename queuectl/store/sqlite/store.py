@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
-    from queuectl.store.base import Execution, Selection
+    from queuectl.store.base import Execution, Finding, Selection
     from queuectl.store.sqlite.claims import QueueTurn
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
@@ -233,6 +233,15 @@ class SqliteStore:
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
         return await self._read(partial(sqlite.figures.stats, now=self._now_ms()))
+
+    @property
+    def software(self) -> str:
+        """See `AdminStore.software`."""
+        return sqlite.version.describe()
+
+    async def check(self) -> list[Finding]:
+        """See `AdminStore.check`."""
+        return await self._read(sqlite.check.findings)
 
     # ── Within ───────────────────────────────────────────────────────────────
 
