@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import Invocation, command, group
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import escape
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["db", "init"]
 
@@ -67,4 +66,21 @@ async def check(invocation: Invocation) -> ExitCode:
     return ExitCode.DONE
 
 
-db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check)
+@command("backup", examples=("queuectl db backup /backup/jobs.db", "queuectl db backup --force jobs.backup"))
+@click.argument("place", metavar="FILE", type=click.Path(path_type=Path, resolve_path=True))
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+async def backup(invocation: Invocation, *, place: Path, force: bool) -> None:
+    """Copy the store to a file, also while it is in use, and print the file's path.
+
+    The copy is checked, and stands there only when it is whole. To use it, name it with --db.
+    """
+    async with invocation.store(read_only=True) as store:
+        await store.back_up(place, replace=force)
+    if invocation.is_json:
+        print_document({"backup": str(place)})
+    else:
+        emit(str(place))
+    invocation.say(f"backed up {invocation.url}")
+
+
+db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check, backup)

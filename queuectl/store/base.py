@@ -15,6 +15,7 @@ from queuectl.store.selection import JobFilter, Selection, Sort
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.job_changes import JobChanges
@@ -325,6 +326,19 @@ class AdminStore(Protocol):
 
         Raises:
             StoreDamaged: so much is damaged that nothing can be looked at.
+        """
+
+    async def back_up(self, place: Path, *, replace: bool = False) -> None:
+        """Write a copy of the store, as it is at one moment, to a new file that only its owner may read.
+
+        Others go on using the store meanwhile. The copy stands at `place` only when it is whole, sound and on the
+        disk; until then, and after any error, what was there before is there still. A copy can be opened as a store.
+
+        Raises:
+            PlaceTaken: something is there already and is not to be replaced, or somebody uses it.
+            InvalidInput: it is a file of the store itself.
+            StoreDamaged: the copy is not sound, as the store is not.
+            StoreUnavailable: nothing can be written there; or this kind of store has a tool of its own for backups.
         """
 
 

@@ -45,6 +45,7 @@ def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) 
         ["dlq", "show", "x"],
         ["worker", "list"],
         ["db", "check"],
+        ["db", "backup", "copy.db"],
     ],
 )
 def test_reading_never_makes_a_store(queuectl: Shell, args: list[str]) -> None:
@@ -171,3 +172,29 @@ def test_damage_is_told_in_lines(queuectl: Shell) -> None:
 def test_what_is_no_store_cannot_be_checked(queuectl: Shell) -> None:
     Path("queuectl.db").write_bytes(b"x" * 5000)
     assert queuectl("db", "check").code == 5
+
+
+def test_a_backup_is_a_store(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    place = Path("copy.db").absolute()
+    result = queuectl.ok("db", "backup", "copy.db")
+    assert (result.out, result.err) == (f"{place}\n", "✓ backed up queuectl.db\n")
+    assert queuectl.ok("list", "-o", "ids", "--db", "copy.db").lines == ["job1"]
+    assert queuectl.ok("db", "check", "--db", "copy.db").code == 0
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    Path("copy.db").write_text("precious")
+    assert queuectl("db", "backup", "copy.db", "--json").error["code"] == "place_taken"
+    assert queuectl("db", "backup", "copy.db").code == 4
+    assert Path("copy.db").read_text() == "precious"
+    answer = queuectl.ok("db", "backup", "copy.db", "--force", "--json").json
+    assert answer == {"backup": str(Path("copy.db").absolute())}
+
+
+def test_where_nothing_can_be_written_no_backup_is_made(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    for place in ("nowhere/copy.db", "queuectl.db/copy.db"):
+        assert queuectl("db", "backup", place).code == 5
+    assert queuectl("db", "backup", "queuectl.db", "--force").code == 2

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from queuectl.store.sqlite import (
         actions,
+        backup,
         check,
         claims,
         dependencies,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "actions",
+    "backup",
     "check",
     "claims",
     "dependencies",

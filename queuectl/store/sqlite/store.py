@@ -243,6 +243,10 @@ class SqliteStore:
         """See `AdminStore.check`."""
         return await self._read(sqlite.check.findings)
 
+    async def back_up(self, place: Path, *, replace: bool = False) -> None:
+        """See `AdminStore.back_up`."""
+        await self._read(partial(sqlite.backup.back_up, path=self._path, place=place, replace=replace))
+
     # ── Within ───────────────────────────────────────────────────────────────
 
     async def _act(
