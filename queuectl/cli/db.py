@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
-from queuectl.cli.options import Invocation, command, group
+from queuectl.cli.options import Invocation, command, duration_option, group
 from queuectl.cli.render import emit, print_document
-from queuectl.cli.text import escape
+from queuectl.cli.text import counted, escape
+from queuectl.store.pruning import prune as prune_store
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["db", "init"]
 
@@ -83,4 +88,23 @@ async def backup(invocation: Invocation, *, place: Path, force: bool) -> None:
     invocation.say(f"backed up {invocation.url}")
 
 
-db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check, backup)
+@command("prune", examples=("queuectl db prune --dry-run", "queuectl db prune --older-than 7d"))
+@duration_option("--older-than", "Only jobs that ended at least so long ago; else the setting retention.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+async def prune(invocation: Invocation, *, older_than: timedelta | None, dry_run: bool) -> None:
+    """Delete completed and cancelled jobs, with their runs and output. Engines do so by themselves, once a minute.
+
+    Dead jobs stay until 'queuectl dlq purge'.
+    """
+    async with invocation.store(read_only=dry_run) as store:
+        age = older_than if older_than is not None else (await invocation.settings(store)).retention
+        count = 0 if age is None else await prune_store(store, store.now() - age, dry_run=dry_run)
+    if invocation.is_json:
+        print_document({"pruned": count, "dry_run": dry_run})
+    if age is None:
+        invocation.say("the setting retention is none, so all jobs are kept: say --older-than", mark="·")
+    else:
+        invocation.say(f"{'would prune' if dry_run else 'pruned'} {counted(count, 'job')}")
+
+
+db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check, backup, prune)

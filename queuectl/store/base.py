@@ -155,11 +155,15 @@ class JobStore(Protocol):
             WrongState: the state of one of them does not allow it.
         """
 
-    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+    async def purge(
+        self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
+    ) -> int:
         """Delete jobs in these final states that finished before that time (None: all), with their runs and output.
 
         At most `limit` of them, the oldest first, when it is given. Answers how many. Open dependencies on them are
         decided as for jobs that are deleted; only dead jobs can have any, so that pruning the others decides none.
+
+        With `dry_run` nothing is changed, and a store that was opened to be read only will do.
         """
 
 

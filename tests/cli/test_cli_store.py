@@ -46,6 +46,7 @@ def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) 
         ["worker", "list"],
         ["db", "check"],
         ["db", "backup", "copy.db"],
+        ["db", "prune", "--dry-run"],
     ],
 )
 def test_reading_never_makes_a_store(queuectl: Shell, args: list[str]) -> None:
@@ -198,3 +199,21 @@ def test_where_nothing_can_be_written_no_backup_is_made(queuectl: Shell) -> None
     for place in ("nowhere/copy.db", "queuectl.db/copy.db"):
         assert queuectl("db", "backup", place).code == 5
     assert queuectl("db", "backup", "queuectl.db", "--force").code == 2
+
+
+def test_pruning_deletes_what_is_older_than_said(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "-", stdin=b'true\ntrue\n{"command": "false", "max_retries": 1, "id": "dead"}')
+    queuectl("run", "--until-idle")
+    assert queuectl.ok("db", "prune").err == "✓ pruned 0 jobs\n"
+    assert queuectl.ok("db", "prune", "--older-than", "0", "--dry-run").err == "✓ would prune 2 jobs\n"
+    assert queuectl.ok("db", "prune", "--older-than", "0", "--json").json == {"pruned": 2, "dry_run": False}
+    assert queuectl.ok("list", "-o", "ids").lines == ["dead"]
+
+
+def test_pruning_keeps_to_the_setting(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    queuectl.ok("config", "set", "retention", "none")
+    queuectl.ok("run", "--until-idle")
+    assert "all jobs are kept" in queuectl.ok("db", "prune").err
+    queuectl.ok("config", "set", "retention", "0")
+    assert queuectl.ok("db", "prune").err == "✓ pruned 1 job\n"

@@ -248,6 +248,9 @@ SET_TOKENS = "UPDATE queues SET tokens = ?, refilled_at = ? WHERE name = ?"
 
 KNOWS_QUEUE = "SELECT 1 FROM counts WHERE queue = :name UNION ALL SELECT 1 FROM queues WHERE name = :name"
 
+COUNT_PURGEABLE = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {where} LIMIT ?)"
+"""Parameters: as PURGE."""
+
 # ── Runs and output ──────────────────────────────────────────────────────────
 
 _CUT_SHORT = "('interrupted', 'engine_died', 'cancelled')"

@@ -103,10 +103,14 @@ class SqliteStore:
         work = partial(sqlite.actions.edit, selection=selection, changes=changes, now=now, dry_run=dry_run)
         return await self._act(work, selection, dry_run=dry_run)
 
-    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+    async def purge(
+        self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
+    ) -> int:
         """See `JobStore.purge`."""
-        most = -1 if limit is None else limit
-        work = partial(sqlite.jobs.purge, states=states, before=before, limit=most, now=self._now_ms())
+        at_most = -1 if limit is None else limit
+        if dry_run:
+            return await self._read(partial(sqlite.jobs.count_purgeable, states=states, before=before, limit=at_most))
+        work = partial(sqlite.jobs.purge, states=states, before=before, limit=at_most, now=self._now_ms())
         return await self._writing.submit(work, alone=limit is None or limit > MAX_GROUP)
 
     # ── The life of a claim ──────────────────────────────────────────────────
