@@ -15,6 +15,8 @@ from queuectl.cli.terminal import Context, write_examples
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncclick.shell_completion import CompletionItem
+
 __all__ = ["cli"]
 
 
@@ -54,6 +56,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Store": {
         "config": Entry("config:config", "settings, kept in the store"),
         "db": Entry("db:db", "create, migrate, check, back up, prune the store"),
+        "completion": Entry("completion:completion", "let the shell complete command lines"),
     },
 }
 
@@ -98,11 +101,19 @@ class Root(click.Group):
             raise click.NoSuchCommand(args[0], possibilities=ENTRIES, ctx=ctx)
         return await super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Give the commands and options that a word may become, with their help; no command is imported for it."""
+        from asyncclick.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes asks
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=ENTRIES[name].help) for name in names]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, grouped by what they are for."""
         for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry.help) for name, entry in entries.items()], col_max=10)
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()], col_max=11)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands first: they are what a newcomer looks for."""

@@ -113,7 +113,7 @@ def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
     "line",
     [
         *("wait x", "explain x", "top", "serve"),
-        *("schedule list", "db copy x", "completion bash"),
+        *("schedule list", "db copy x"),
         *("logs x -f", "stats --prometheus", "run --http :80"),
     ],
 )
