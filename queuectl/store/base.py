@@ -325,8 +325,9 @@ class AdminStore(Protocol):
         First comes what the database says of its own files and tables, then what contradicts itself in them: each job
         and each run can be read; the counts are those of the jobs; a job's state fits what stands beside it; its runs
         are numbered from 1 without a gap; no claim token was given twice, and none is above the last that was given;
-        no worker holds two jobs; runs, output and tags are those of jobs that there are. A processing job whose engine
-        is not registered is no damage: it waits to be rescued. Of each rule at most 100 findings are given.
+        no worker holds two jobs; runs, output, dependencies and tags are those of jobs that there are; what a job waits
+        for is still to come; no concurrency key is overdrawn. A processing job whose engine is not registered is no
+        damage: it waits to be rescued. Of each rule at most 100 findings are given.
 
         Raises:
             StoreDamaged: so much is damaged that nothing can be looked at.

@@ -659,6 +659,33 @@ RULES = {
         SELECT jobs.id, printf('there is output of run %d of job %s, which has had %d', run, jobs.id, runs)
         FROM output JOIN jobs ON jobs.seq = output.job_seq WHERE run < 1 OR run > runs GROUP BY job_seq, run
     """,
+    "edges": """
+        SELECT id, printf('job %s is said to wait for %d others: it waits for %d', id, unmet, open)
+        FROM (
+            SELECT id, unmet, count(edges.job_seq) AS open
+            FROM jobs LEFT JOIN edges ON edges.job_seq = jobs.seq AND edges.verdict = 'open' GROUP BY jobs.seq
+        )
+        WHERE unmet <> open
+        UNION ALL
+        SELECT jobs.id, printf('job %s waits for job %s, which is %s', jobs.id, other.id, other.state)
+        FROM edges JOIN jobs ON jobs.seq = edges.job_seq JOIN jobs AS other ON other.id = edges.on_id
+        WHERE verdict = 'open' AND other.finished_at IS NOT NULL AND NOT (other.state = 'dead' AND condition = 'ok')
+        UNION ALL
+        SELECT jobs.id, printf('job %s waits for job %s, which there is not', jobs.id, on_id)
+        FROM edges JOIN jobs ON jobs.seq = edges.job_seq
+        WHERE verdict = 'open' AND on_id NOT IN (SELECT id FROM jobs)
+        UNION ALL
+        SELECT NULL, printf('job number %d, which there is not, waits for others', job_seq)
+        FROM edges WHERE job_seq NOT IN (SELECT seq FROM jobs) GROUP BY job_seq
+    """,
+    "keys": """
+        SELECT NULL, printf(
+            '%d jobs with the concurrency key %s are processing: at most %d may be',
+            count(*), concurrency_key, max(concurrency_limit)
+        )
+        FROM jobs WHERE state = 'processing' AND concurrency_key IS NOT NULL
+        GROUP BY concurrency_key HAVING count(*) > max(concurrency_limit)
+    """,
     "tags": """
         WITH said (tag, job_seq) AS (
             SELECT DISTINCT tag.value, seq FROM jobs, json_each(iif(json_valid(tags), tags, '[]')) AS tag
