@@ -70,6 +70,8 @@ def test_only_jobs_that_a_command_is_for_are_offered_and_each_once(queuectl: She
     assert complete(queuectl, "queuectl retry ").keys() == {"job2"}
     assert complete(queuectl, "queuectl retry job2 ") == {}
     assert complete(queuectl, "queuectl dlq show ").keys() == {"job2"}
+    assert complete(queuectl, "queuectl cancel ").keys() == {"job1"}
+    assert complete(queuectl, "queuectl enqueue --after ").keys() == {"job1", "job2"}
 
 
 @pytest.mark.usefixtures("_jobs")
