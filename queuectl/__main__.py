@@ -12,7 +12,7 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.main import cli
-from queuectl.cli.options import Invocation
+from queuectl.cli.options import COMPLETION, Invocation
 from queuectl.cli.terminal import wants_colour
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def run(args: Sequence[str]) -> int:
 
 async def call(args: Sequence[str], invocation: Invocation, *, colour: bool | None) -> int:
     """Parse one command line and carry it out; errors are raised."""
+    if instruction := invocation.environ.get(COMPLETION):
+        from queuectl.cli.completion import answer  # noqa: PLC0415 - only a shell that completes asks for it
+
+        await answer(cli, invocation, instruction)
+        return ExitCode.DONE
     # The library's own main() would turn a closed pipe into exit 1.
     try:
         async with await cli.make_context("queuectl", list(args), obj=invocation, color=colour) as ctx:

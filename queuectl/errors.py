@@ -19,6 +19,7 @@
     │   ├── DuplicateJob
     │   ├── UniqueKeyTaken
     │   ├── AmbiguousId
+    │   ├── PlaceTaken
     │   └── WrongState
     ├── StoreError               the store cannot be used; it is left untouched
     │   ├── StoreMissing
@@ -61,6 +62,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "OutcomeUnknown",
+    "PlaceTaken",
     "QueueNotFound",
     "QueuectlError",
     "RunNotFound",
@@ -188,6 +190,12 @@ class AmbiguousId(Conflict):
     """A prefix of an id fits several jobs."""
 
     code = "ambiguous_id"
+
+
+class PlaceTaken(Conflict):
+    """Something is already where a file is to be written."""
+
+    code = "place_taken"
 
 
 class WrongState(Conflict):

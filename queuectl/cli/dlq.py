@@ -33,7 +33,7 @@ async def list_dead(invocation: Invocation, **options: Any) -> None:
     await print_list(invocation, (JobState.DEAD,), **options)
 
 
-@command("show")
+@command("show", examples=("queuectl dlq show job1",))
 @click.argument("job_id", metavar="ID")
 async def show(invocation: Invocation, job_id: str) -> None:
     """Show one dead job whole, its runs, and the end of its output."""

@@ -15,6 +15,8 @@ from queuectl.cli.terminal import Context, write_examples
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncclick.shell_completion import CompletionItem
+
 __all__ = ["cli"]
 
 
@@ -54,7 +56,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Store": {
         "config": Entry("config:config", "settings, kept in the store"),
-        "db": Entry("db:db", "create or migrate the store"),
+        "db": Entry("db:db", "create, migrate, check, back up, prune the store"),
+        "completion": Entry("completion:completion", "let the shell complete command lines"),
     },
 }
 
@@ -99,11 +102,19 @@ class Root(click.Group):
             raise click.NoSuchCommand(args[0], possibilities=ENTRIES, ctx=ctx)
         return await super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Give the commands and options that a word may become, with their help; no command is imported for it."""
+        from asyncclick.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell that completes asks
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=ENTRIES[name].help) for name in names]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, grouped by what they are for."""
         for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry.help) for name, entry in entries.items()], col_max=10)
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()], col_max=11)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands first: they are what a newcomer looks for."""
@@ -119,23 +130,11 @@ class Root(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - a click callback
     if value and not ctx.resilient_parsing:
+        from queuectl.store.sqlite.version import describe  # noqa: PLC0415 - only the version wants it
+
         click.echo(f"queuectl {__version__}")
-        click.echo(f"Python {sys.version.split()[0]}, {_sqlite()}")
+        click.echo(f"Python {sys.version.split()[0]}, {describe()}")
         raise click.exceptions.Exit(0)
-
-
-def _sqlite() -> str:
-    """Name the SQLite in use, and whether it has the bug that can corrupt a database in WAL mode."""
-    import sqlite3  # noqa: PLC0415 - only the version wants it
-
-    version = sqlite3.sqlite_version_info
-    is_mended = version >= (3, 51, 3) or version >= _MENDED_IN.get(version[:2], (4,))
-    bug = "" if is_mended else " (it has the WAL-reset bug, mended in 3.51.3, which queuectl keeps clear of)"
-    return f"SQLite {sqlite3.sqlite_version}{bug}"
-
-
-_MENDED_IN = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
-"""Older lines of SQLite that have that bug mended too, and from which release on."""
 
 
 @click.group(

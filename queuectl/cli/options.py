@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from asyncclick.shell_completion import CompletionItem
+
     from queuectl.cli.exits import ExitCode
     from queuectl.store.base import Store
 
-__all__ = ["SHARED", "Command", "Invocation", "Output", "command", "duration_option", "group", "reading"]
+__all__ = ["COMPLETION", "SHARED", "Command", "Invocation", "Output", "command", "duration_option", "group", "reading"]
 
 DEFAULT_STORE = "queuectl.db"
+
+COMPLETION = "_QUEUECTL_COMPLETE"
+"""The variable by which a shell asks what a command line may become."""
 
 
 class Output(StrEnum):
@@ -134,6 +139,7 @@ def _invocation(ctx: click.Context) -> Invocation:
 SHARED: Sequence[click.Option] = (
     click.Option(
         ["--db"],
+        type=click.Path(),
         metavar="PATH-OR-URL",
         callback=_set("db"),
         expose_value=False,
@@ -168,6 +174,16 @@ SHARED: Sequence[click.Option] = (
 """Options that stand before or behind a command."""
 
 
+class Word(click.types.StringParamType):
+    """A text that a shell can complete where the parameter's metavar names something that queuectl knows of."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Give what the word may become."""
+        from queuectl.cli.candidates import complete  # noqa: PLC0415 - only a shell that completes asks for it
+
+        return complete(ctx, param, incomplete)
+
+
 class Command(click.Command):
     """A command with the shared options, and with examples at the end of its help."""
 
@@ -176,6 +192,9 @@ class Command(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), is_list: bool = False, **kwargs: Any) -> None:
         """Take the command lines to show, and whether what it prints is a list."""
         super().__init__(*args, **kwargs)
+        for param in self.params:
+            if param.type is click.STRING:
+                param.type = Word()
         self.params += SHARED
         self._examples = examples
         self._is_list = is_list

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["queue"]
 
 
-@command("list", is_list=True)
+@command("list", is_list=True, examples=("queuectl queue list",))
 async def list_queues(invocation: Invocation) -> None:
     """List the queues, their rules, and their jobs by state."""
     async with invocation.store(read_only=True) as store:

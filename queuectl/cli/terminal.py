@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import asyncclick as click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Context", "is_terminal", "wants_colour", "write_examples"]
 
@@ -24,7 +24,16 @@ def wants_colour(environ: Mapping[str, str]) -> bool | None:
 
 
 class Help(click.HelpFormatter):
-    """The help page, with headings in bold."""
+    """The help page: headings in bold, and in colour what can be typed. Where no terminal is, both are taken off."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write how the command is called."""
+        super().write_usage(prog, args, prefix or click.style("Usage:", bold=True) + " ")
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write options or commands, with what each of them does."""
+        coloured = [(click.style(term, fg="cyan"), meaning) for term, meaning in rows]
+        super().write_dl(coloured, col_max, col_spacing)
 
     def write_heading(self, heading: str) -> None:
         """Write a section's heading."""

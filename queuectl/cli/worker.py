@@ -62,7 +62,7 @@ async def _wait_until_gone(store: Store, ids: Sequence[str]) -> None:
         await store.wait_for_change(LOOK_AGAIN)
 
 
-@command("list", is_list=True)
+@command("list", is_list=True, examples=("queuectl worker list",))
 async def list_engines(invocation: Invocation) -> None:
     """List the engines that the store knows; one is 'gone' if its process is."""
     async with invocation.store(read_only=True) as store:

@@ -15,6 +15,7 @@ from queuectl.store.selection import JobFilter, Selection, Sort
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.job_changes import JobChanges
@@ -28,6 +29,7 @@ __all__ = [
     "AdminStore",
     "EngineStore",
     "Execution",
+    "Finding",
     "JobFilter",
     "JobStore",
     "Selection",
@@ -46,6 +48,18 @@ class Execution:
     """None where nobody saw the end."""
     output: OutputUpdate = field(repr=False)
     """What was printed since the last `report`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in a store that nobody has written so: damage."""
+
+    rule: str
+    """The name of what is broken, stable for programs: ``integrity``, ``counts``, ``runs``, …"""
+    message: str
+    """What was found, in a line."""
+    job_id: str | None = None
+    """The job that it is about, if it is about one."""
 
 
 class JobStore(Protocol):
@@ -154,11 +168,15 @@ class JobStore(Protocol):
             WrongState: the state of one of them does not allow it.
         """
 
-    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+    async def purge(
+        self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
+    ) -> int:
         """Delete jobs in these final states that finished before that time (None: all), with their runs and output.
 
         At most `limit` of them, the oldest first, when it is given. Answers how many. Open dependencies on them are
         decided as for jobs that are deleted; only dead jobs can have any, so that pruning the others decides none.
+
+        With `dry_run` nothing is changed, and a store that was opened to be read only will do.
         """
 
 
@@ -311,6 +329,42 @@ class AdminStore(Protocol):
 
         Raises:
             InvalidQueue: the name or a value cannot be.
+        """
+
+    @property
+    def software(self) -> str:
+        """The database behind the store: its name and version, and the defect of that version that concerns a store."""
+
+    @property
+    def checks_itself(self) -> bool:
+        """Whether this kind of store can `check`."""
+
+    async def check(self) -> list[Finding]:
+        """Look for damage, as the store is at one moment, also while it is in use; nothing is changed.
+
+        First comes what the database says of its own files and tables, then what contradicts itself in them: each job
+        and each run can be read; the counts are those of the jobs; a job's state fits what stands beside it; its runs
+        are numbered from 1 without a gap; no claim token was given twice, and none is above the last that was given;
+        no worker holds two jobs; runs, output, dependencies and tags are those of jobs that there are; what a job waits
+        for is still to come; no concurrency key is overdrawn. A processing job whose engine is not registered is no
+        damage: it waits to be rescued. Of each rule at most 100 findings are given.
+
+        Raises:
+            Unsupported: this kind of store does not check itself.
+            StoreDamaged: so much is damaged that nothing can be looked at.
+        """
+
+    async def back_up(self, place: Path, *, replace: bool = False) -> None:
+        """Write a copy of the store, as it is at one moment, to a new file that only its owner may read.
+
+        Others go on using the store meanwhile. The copy stands at `place` only when it is whole, sound and on the
+        disk; until then, and after any error, what was there before is there still. A copy can be opened as a store.
+
+        Raises:
+            PlaceTaken: something is there already and is not to be replaced, or somebody uses it.
+            InvalidInput: it is a file of the store itself.
+            StoreDamaged: the copy is not sound, as the store is not.
+            StoreUnavailable: nothing can be written there; or this kind of store has a tool of its own for backups.
         """
 
 

@@ -113,7 +113,7 @@ def test_a_mistyped_command_is_explained(queuectl: Shell) -> None:
     "line",
     [
         *("explain x", "top", "serve"),
-        *("schedule list", "db check", "db backup x", "db prune", "db copy x", "completion bash"),
+        *("schedule list", "db copy x"),
         *("stats --prometheus", "run --http :80"),
     ],
 )

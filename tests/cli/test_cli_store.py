@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,9 @@ def test_the_store_is_where_the_option_or_the_environment_says(queuectl: Shell) 
         ["dlq", "list"],
         ["dlq", "show", "x"],
         ["worker", "list"],
+        ["db", "check"],
+        ["db", "backup", "copy.db"],
+        ["db", "prune", "--dry-run"],
     ],
 )
 def test_reading_never_makes_a_store(queuectl: Shell, args: list[str]) -> None:
@@ -131,3 +136,84 @@ def test_stats_of_an_empty_store_have_no_durations(queuectl: Shell) -> None:
     stats = queuectl.ok("stats", "--json").json
     assert (stats["total_jobs"], stats["avg_duration"], stats["p99"]) == (0, None, None)
     assert "durations" not in queuectl.ok("stats").out
+
+
+def test_a_sound_store_is_said_to_be_so_and_stays_as_it_is(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    before = Path("queuectl.db").read_bytes()
+    result = queuectl.ok("db", "check")
+    assert result.out == ""
+    assert result.err.startswith(f"· SQLite {sqlite3.sqlite_version}")
+    assert result.err.endswith("✓ queuectl.db is sound\n")
+    assert queuectl.ok("db", "check", "--json").json == []
+    assert Path("queuectl.db").read_bytes() == before
+
+
+def test_damage_is_told_in_lines(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "--tag", "red", "true")
+    with closing(sqlite3.connect("queuectl.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM job_tags")
+        connection.execute("DELETE FROM counts")
+    result = queuectl("db", "check")
+    assert result.code == 1
+    assert result.lines == [
+        "counts: queue default is said to have 0 pending jobs: it has 1",
+        "tags: job job1 cannot be found by its tag red",
+    ]
+    assert result.err.endswith("✗ queuectl.db is damaged: restore a backup\n")
+    as_json = queuectl("db", "check", "--json")
+    assert (as_json.code, as_json.err) == (1, "")
+    assert as_json.json[1] == {
+        "rule": "tags",
+        "message": "job job1 cannot be found by its tag red",
+        "job_id": "job1",
+    }
+
+
+def test_what_is_no_store_cannot_be_checked(queuectl: Shell) -> None:
+    Path("queuectl.db").write_bytes(b"x" * 5000)
+    assert queuectl("db", "check").code == 5
+
+
+def test_a_backup_is_a_store(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    place = Path("copy.db").absolute()
+    result = queuectl.ok("db", "backup", "copy.db")
+    assert (result.out, result.err) == (f"{place}\n", "✓ backed up queuectl.db\n")
+    assert queuectl.ok("list", "-o", "ids", "--db", "copy.db").lines == ["job1"]
+    assert queuectl.ok("db", "check", "--db", "copy.db").code == 0
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    Path("copy.db").write_text("precious")
+    assert queuectl("db", "backup", "copy.db", "--json").error["code"] == "place_taken"
+    assert queuectl("db", "backup", "copy.db").code == 4
+    assert Path("copy.db").read_text() == "precious"
+    answer = queuectl.ok("db", "backup", "copy.db", "--force", "--json").json
+    assert answer == {"backup": str(Path("copy.db").absolute())}
+
+
+def test_where_nothing_can_be_written_no_backup_is_made(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    for place in ("nowhere/copy.db", "queuectl.db/copy.db"):
+        assert queuectl("db", "backup", place).code == 5
+    assert queuectl("db", "backup", "queuectl.db", "--force").code == 2
+
+
+def test_pruning_deletes_what_is_older_than_said(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "-", stdin=b'true\ntrue\n{"command": "false", "max_retries": 1, "id": "dead"}')
+    queuectl("run", "--until-idle")
+    assert queuectl.ok("db", "prune").err == "✓ pruned 0 jobs\n"
+    assert queuectl.ok("db", "prune", "--older-than", "0", "--dry-run").err == "✓ would prune 2 jobs\n"
+    assert queuectl.ok("db", "prune", "--older-than", "0", "--json").json == {"pruned": 2, "dry_run": False}
+    assert queuectl.ok("list", "-o", "ids").lines == ["dead"]
+
+
+def test_pruning_keeps_to_the_setting(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "true")
+    queuectl.ok("config", "set", "retention", "none")
+    queuectl.ok("run", "--until-idle")
+    assert "all jobs are kept" in queuectl.ok("db", "prune").err
+    queuectl.ok("config", "set", "retention", "0")
+    assert queuectl.ok("db", "prune").err == "✓ pruned 1 job\n"

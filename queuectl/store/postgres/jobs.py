@@ -165,3 +165,12 @@ async def purge(
     wanted = {"states": [state.value for state in states], "before": before, "limit": limit}
     row = await transaction.row(sql.PURGE, wanted)
     return 0 if row is None else row["jobs"]
+
+
+async def count_purgeable(
+    transaction: Transaction, states: Sequence[JobState], before: datetime | None, limit: int | None
+) -> int:
+    """Count the jobs that `purge` would delete."""
+    wanted = {"states": [state.value for state in states], "before": before, "limit": limit}
+    row = await transaction.row(sql.COUNT_PURGEABLE, wanted)
+    return 0 if row is None else row["jobs"]

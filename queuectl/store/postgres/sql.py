@@ -148,6 +148,16 @@ WHERE seq = ANY (%(seqs)s)
 
 # What is chosen with a limit and locked stands in an array or a CTE: after IN, the planner may run it once a row, and
 # each time it would choose others.
+COUNT_PURGEABLE = """
+SELECT count(*) AS jobs FROM (
+    SELECT 1 FROM jobs
+    WHERE finished_at IS NOT NULL AND state = ANY (%(states)s)
+        AND (%(before)s::timestamptz IS NULL OR finished_at < %(before)s)
+    LIMIT %(limit)s
+) AS gone
+"""
+"""Parameters: as PURGE."""
+
 PURGE = """
 WITH gone AS (
     DELETE FROM jobs WHERE seq = ANY (ARRAY (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from queuectl.errors import StoreReadOnly
+from queuectl.errors import StoreReadOnly, StoreUnavailable
 from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
@@ -22,6 +22,7 @@ from queuectl.store.turns import QueueTurn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from queuectl.errors import LeaseLost
     from queuectl.job import Claim, Job, JobState, Run
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
-    from queuectl.store.base import Execution
+    from queuectl.store.base import Execution, Finding
     from queuectl.store.postgres.address import Address
     from queuectl.store.postgres.connection import ServerClock, Transaction
     from queuectl.store.postgres.listener import Listener
@@ -115,8 +116,12 @@ class PostgresStore:
         """See `JobStore.edit`."""
         raise refusals.unsupported("edit jobs by hand")
 
-    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+    async def purge(
+        self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
+    ) -> int:
         """See `JobStore.purge`."""
+        if dry_run:
+            return await self._reader.run(partial(jobs.count_purgeable, states=states, before=before, limit=limit))
         return await self._writing.submit(partial(jobs.purge, states=states, before=before, limit=limit))
 
     # ── The life of a claim ──────────────────────────────────────────────────
@@ -251,6 +256,24 @@ class PostgresStore:
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
         return await self._reader.run(figures.stats)
+
+    @property
+    def software(self) -> str:
+        """See `AdminStore.software`. No defect of a version is known that concerns a store."""
+        return "PostgreSQL"
+
+    @property
+    def checks_itself(self) -> bool:
+        """See `AdminStore.checks_itself`."""
+        return False
+
+    async def check(self) -> list[Finding]:
+        """See `AdminStore.check`."""
+        raise refusals.unsupported("look for damage in itself")
+
+    async def back_up(self, place: Path, *, replace: bool = False) -> None:  # noqa: ARG002
+        """See `AdminStore.back_up`."""
+        raise StoreUnavailable(f"{self._address.shown} is backed up by PostgreSQL's own tool: run pg_dump")
 
     # ── Within ───────────────────────────────────────────────────────────────
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from queuectl.store.sqlite import (
         actions,
+        backup,
+        check,
         claims,
         dependencies,
         engines,
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
         listener,
         queues,
         upgrade,
+        version,
     )
 
 __all__ = [
     "actions",
+    "backup",
+    "check",
     "claims",
     "dependencies",
     "engines",
@@ -38,6 +43,7 @@ __all__ = [
     "listener",
     "queues",
     "upgrade",
+    "version",
 ]
 
 

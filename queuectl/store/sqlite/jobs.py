@@ -133,12 +133,29 @@ def purge(
     """Delete finished jobs; see `JobStore.purge`. A negative `limit` is none."""
     if not states:
         return 0
+    condition, parameters = _finished(states, before)
+    purged = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).fetchall()
+    settle(connection, {job_id: None for (job_id,) in purged if job_id is not None}, now)
+    reach(Failpoint.PRUNING)
+    return len(purged)
+
+
+def count_purgeable(
+    connection: sqlite3.Connection, states: Sequence[JobState], before: datetime | None, limit: int
+) -> int:
+    """Count the jobs that `purge` would delete."""
+    if not states:
+        return 0
+    condition, parameters = _finished(states, before)
+    count: int = connection.execute(sql.COUNT_PURGEABLE.format(where=condition), (*parameters, limit)).fetchone()[0]
+    return count
+
+
+def _finished(states: Sequence[JobState], before: datetime | None) -> tuple[str, list[object]]:
+    """Write as SQL which jobs are purged."""
     condition, parameters = conditions(JobFilter(states=tuple(states)))
     condition += " AND finished_at IS NOT NULL"
     if before is not None:
         condition += " AND finished_at < ?"
         parameters.append(to_epoch_ms(before))
-    purged = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).fetchall()
-    settle(connection, {job_id: None for (job_id,) in purged if job_id is not None}, now)
-    reach(Failpoint.PRUNING)
-    return len(purged)
+    return condition, parameters

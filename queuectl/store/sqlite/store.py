@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
-    from queuectl.store.base import Execution, Selection
+    from queuectl.store.base import Execution, Finding, Selection
     from queuectl.store.sqlite.claims import QueueTurn
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
@@ -108,10 +108,14 @@ class SqliteStore:
         work = partial(sqlite.actions.edit, selection=selection, changes=changes, now=now, dry_run=dry_run)
         return await self._act(work, selection, dry_run=dry_run)
 
-    async def purge(self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None) -> int:
+    async def purge(
+        self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
+    ) -> int:
         """See `JobStore.purge`."""
-        most = -1 if limit is None else limit
-        work = partial(sqlite.jobs.purge, states=states, before=before, limit=most, now=self._now_ms())
+        at_most = -1 if limit is None else limit
+        if dry_run:
+            return await self._read(partial(sqlite.jobs.count_purgeable, states=states, before=before, limit=at_most))
+        work = partial(sqlite.jobs.purge, states=states, before=before, limit=at_most, now=self._now_ms())
         return await self._writing.submit(work, alone=limit is None or limit > MAX_GROUP)
 
     # ── The life of a claim ──────────────────────────────────────────────────
@@ -240,6 +244,24 @@ class SqliteStore:
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
         return await self._read(partial(sqlite.figures.stats, now=self._now_ms()))
+
+    @property
+    def software(self) -> str:
+        """See `AdminStore.software`."""
+        return sqlite.version.describe()
+
+    @property
+    def checks_itself(self) -> bool:
+        """See `AdminStore.checks_itself`."""
+        return True
+
+    async def check(self) -> list[Finding]:
+        """See `AdminStore.check`."""
+        return await self._read(sqlite.check.findings)
+
+    async def back_up(self, place: Path, *, replace: bool = False) -> None:
+        """See `AdminStore.back_up`."""
+        await self._read(partial(sqlite.backup.back_up, path=self._path, place=place, replace=replace))
 
     # ── Within ───────────────────────────────────────────────────────────────
 

@@ -226,3 +226,7 @@ async def test_the_oldest_due_job_is_the_one_due_for_the_longest_time(store: Sto
 
 async def test_a_store_says_whether_it_steers_jobs(store: Store, kind_of_store: Kind) -> None:
     assert store.steers_jobs is kind_of_store.steers_jobs
+
+
+async def test_a_store_says_whether_it_checks_itself(store: Store, kind_of_store: Kind) -> None:
+    assert store.checks_itself is kind_of_store.checks_itself

@@ -11,7 +11,9 @@ from queuectl.errors import JobNotFound, LeaseLost
 from queuectl.job import FINAL_STATES, JobState, NewJob
 from queuectl.outcome import Cancelled, Exited
 from queuectl.output import RunOutput
+from queuectl.store import open_store
 from queuectl.store.base import JobFilter
+from queuectl.store.pruning import prune
 from tests.factories import SECOND, START, TWO_ATTEMPTS, add, all_jobs, end, printed, run_next, take
 
 if TYPE_CHECKING:
@@ -121,3 +123,26 @@ async def test_the_tags_of_a_deleted_job_go_with_it(store: Store, engine: str) -
     assert [job.id async for job in store.list_jobs(tagged)] == []
     await store.enqueue([NewJob("true", id="new", tags=("red",))])
     assert [job.id async for job in store.list_jobs(tagged)] == ["new"]
+
+
+async def test_what_would_be_deleted_can_be_counted(store: Store, engine: str, clock: Clock, url: str) -> None:
+    await finish_in_turn(store, engine, clock, "a", "b", "c")
+    async with open_store(url, read_only=True, clock=clock) as reader:
+        assert await reader.purge(FINAL, None, dry_run=True) == 3
+        assert await reader.purge(FINAL, START + 2 * SECOND, dry_run=True) == 2
+        assert await reader.purge(FINAL, None, limit=1, dry_run=True) == 1
+        assert await reader.purge([], None, dry_run=True) == 0
+    assert await ids(store) == ["a", "b", "c"]
+
+
+async def test_pruning_takes_what_is_over_bit_by_bit_and_leaves_the_dead(store: Store, engine: str) -> None:
+    await add(store, *(f"job{number}" for number in range(1100)))
+    await asyncio.gather(*(run_next(store, engine) for _ in range(1100)))
+    await add(store, "cancelled", "dead", "pending")
+    await run_next(store, engine, Cancelled())
+    await run_next(store, engine, Exited(1))
+    later = store.now() + SECOND
+    assert await prune(store, store.now()) == 0
+    assert await prune(store, later, dry_run=True) == 1101
+    assert await prune(store, later) == 1101
+    assert await ids(store) == ["dead", "pending"]

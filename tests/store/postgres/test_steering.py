@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from queuectl.errors import Unsupported
+from queuectl.errors import StoreUnavailable, Unsupported
 from queuectl.job import Dependency, NewJob
 from queuectl.job_changes import JobChanges
 from queuectl.store.base import JobFilter
@@ -14,6 +14,8 @@ from queuectl.transition import Action
 from tests.factories import add, all_jobs, new_engine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from queuectl.store.base import Selection
     from queuectl.store.postgres.store import PostgresStore
 
@@ -66,3 +68,11 @@ async def test_rules_of_queues_are_refused_and_there_are_none(store: PostgresSto
     job = await store.claim("engine-1", 0, None)
     assert job is not None
     assert not (await store.look("engine-1", None, 1)).to_cancel
+
+
+async def test_what_looks_after_a_store_is_left_to_the_database(store: PostgresStore, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="does not look for damage in itself yet"):
+        await store.check()
+    with pytest.raises(StoreUnavailable, match="pg_dump"):
+        await store.back_up(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
