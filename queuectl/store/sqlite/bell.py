@@ -19,7 +19,7 @@ __all__ = ["Bell", "bell_file"]
 
 
 def bell_file(path: Path) -> Path:
-    """Give the file beside a store that is rung by writing to it. It is also what checkpoints are locked by."""
+    """Give the file beside a store that is rung by writing to it."""
     return Path(f"{path}-lock")
 
 
