@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from queuectl.store.sqlite import sql
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -55,5 +57,5 @@ def __getattr__(name: str) -> ModuleType:
 
 def load_all() -> None:
     """Load every module now, for one that stays: later it may have no descriptor left to read one with."""
-    for name in __all__:
+    for name in (*__all__, *(f"sql.{subject}" for subject in sql.__all__)):
         import_module(f"{__name__}.{name}")

@@ -40,13 +40,13 @@ def apply(
 
 
 def _cancel(connection: sqlite3.Connection, seqs: str, now: int) -> None:
-    connection.execute(sql.ASK_TO_CANCEL, {"seqs": seqs, "now": now})
-    ended = connection.execute(sql.CANCEL, {"seqs": seqs, "now": now, "error": "cancelled"}).fetchall()
+    connection.execute(sql.actions.ASK_TO_CANCEL, {"seqs": seqs, "now": now})
+    ended = connection.execute(sql.actions.CANCEL, {"seqs": seqs, "now": now, "error": "cancelled"}).fetchall()
     settle(connection, {job_id: JobState.CANCELLED for (job_id,) in ended if job_id is not None}, now)
 
 
 def _delete(connection: sqlite3.Connection, seqs: str, now: int) -> None:
-    gone = connection.execute(sql.DELETE, {"seqs": seqs}).fetchall()
+    gone = connection.execute(sql.actions.DELETE, {"seqs": seqs}).fetchall()
     settle(connection, {job_id: None for (job_id,) in gone if job_id is not None}, now)
 
 
@@ -59,9 +59,9 @@ def _by(statement: str) -> Callable[[sqlite3.Connection, str, int], None]:
 
 ACTIONS: Mapping[Action, Callable[[sqlite3.Connection, str, int], None]] = {
     Action.CANCEL: _cancel,
-    Action.HOLD: _by(sql.HOLD),
-    Action.RELEASE: _by(sql.RELEASE),
-    Action.RETRY: _by(sql.RETRY),
+    Action.HOLD: _by(sql.actions.HOLD),
+    Action.RELEASE: _by(sql.actions.RELEASE),
+    Action.RETRY: _by(sql.actions.RETRY),
     Action.DELETE: _delete,
 }
 
@@ -81,11 +81,11 @@ def edit(
 def _change(connection: sqlite3.Connection, wish: rows.Parameters) -> None:
     """Change columns of jobs: those that `wish` has beside EDIT's own parameters."""
     if "tags" in wish:
-        connection.execute(sql.UNTAG, wish)
-        connection.execute(sql.TAG, wish)
+        connection.execute(sql.actions.UNTAG, wish)
+        connection.execute(sql.actions.TAG, wish)
     columns = [f"{name} = :{name}" for name in wish if name not in {"seqs", "now"}]
     run_at = ":run_at" if "run_at" in wish else "run_at"
-    connection.execute(sql.EDIT.format(assignments=", ".join(columns), run_at=run_at), wish)
+    connection.execute(sql.actions.EDIT.format(assignments=", ".join(columns), run_at=run_at), wish)
 
 
 def _choose(connection: sqlite3.Connection, action: Action, selection: Selection) -> dict[int, str]:
@@ -102,13 +102,13 @@ def _allowing(connection: sqlite3.Connection, where: JobFilter, action: Action) 
     condition += f" AND state IN ({marks(allowed)})"
     if action is Action.RELEASE:
         condition += " AND held = 1"
-    return dict(connection.execute(sql.IDS.format(where=condition), (*parameters, *allowed)))
+    return dict(connection.execute(sql.actions.IDS.format(where=condition), (*parameters, *allowed)))
 
 
 def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -> dict[int, str]:
     """Give the jobs of these ids; each of them has to be there and allow the action."""
     refusals.require_form(ids)
-    found = connection.execute(sql.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
+    found = connection.execute(sql.actions.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
     refusals.require_all(ids, [job_id for _, job_id, _, _ in found])
     for _, job_id, state, held in found:
         check(job_id, JobState(state), action)

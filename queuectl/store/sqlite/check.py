@@ -24,7 +24,7 @@ def findings(connection: sqlite3.Connection) -> list[Finding]:
     """Look for damage; see `AdminStore.check`."""
     found = file_findings(connection)
     found += _unreadable(connection)
-    for rule, statement in sql.RULES.items():
+    for rule, statement in sql.check.RULES.items():
         found += _breaches(connection, rule, statement)
     return found
 
@@ -33,7 +33,7 @@ def file_findings(connection: sqlite3.Connection) -> list[Finding]:
     """Give what SQLite itself finds wrong with the file."""
     found = []
     try:
-        for (text,) in connection.execute(sql.INTEGRITY):
+        for (text,) in connection.execute(sql.check.INTEGRITY):
             found.append(text)
     except sqlite3.DatabaseError as error:
         found.append(_reason(error))
@@ -42,7 +42,7 @@ def file_findings(connection: sqlite3.Connection) -> list[Finding]:
 
 def _breaches(connection: sqlite3.Connection, rule: str, statement: str) -> list[Finding]:
     try:
-        found = connection.execute(sql.SOME.format(rule=statement)).fetchall()
+        found = connection.execute(sql.check.SOME.format(rule=statement)).fetchall()
     except sqlite3.DatabaseError as error:
         return [Finding(rule=rule, message=f"this could not be looked at: {_reason(error)}")]
     return [Finding(rule=rule, message=message, job_id=job_id) for job_id, message in found]
@@ -52,14 +52,14 @@ def _unreadable(connection: sqlite3.Connection) -> list[Finding]:
     """Read every job with its runs, and give those that cannot be."""
     found: list[Finding] = []
     try:
-        seqs = [seq for (seq,) in connection.execute(sql.ALL_SEQS)]
+        seqs = [seq for (seq,) in connection.execute(sql.check.ALL_SEQS)]
     except sqlite3.DatabaseError as error:
         return [Finding(rule="rows", message=f"the jobs cannot be read: {_reason(error)}")]
     for start in range(0, len(seqs), _PAGE):
         found += _unreadable_of(connection, seqs[start : start + _PAGE])
-        if len(found) >= sql.MAX_FINDINGS:
+        if len(found) >= sql.check.MAX_FINDINGS:
             break
-    return found[: sql.MAX_FINDINGS]
+    return found[: sql.check.MAX_FINDINGS]
 
 
 def _unreadable_of(connection: sqlite3.Connection, seqs: list[int]) -> Iterator[Finding]:
@@ -76,9 +76,9 @@ def _unreadable_of(connection: sqlite3.Connection, seqs: list[int]) -> Iterator[
 
 def _read(connection: sqlite3.Connection, seqs: list[int]) -> None:
     wanted = (json.dumps(seqs),)
-    for row in connection.execute(sql.JOBS_BY_SEQ.format(where="1"), wanted):
+    for row in connection.execute(sql.jobs.JOBS_BY_SEQ.format(where="1"), wanted):
         rows.job(row)
-    for row in connection.execute(sql.RUNS_BY_SEQ, wanted):
+    for row in connection.execute(sql.runs.RUNS_BY_SEQ, wanted):
         rows.run(row)
 
 

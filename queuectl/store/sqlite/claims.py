@@ -67,19 +67,19 @@ def _take(
     return {job.worker: job for job in jobs if job.worker is not None}
 
 
-_TAKE_ANY = sql.TAKE.format(queues=sql.ALL_QUEUES)
-_TAKE_SERVED = sql.TAKE.format(queues=sql.THESE_QUEUES)
+_TAKE_ANY = sql.claims.TAKE.format(queues=sql.claims.ALL_QUEUES)
+_TAKE_SERVED = sql.claims.TAKE.format(queues=sql.claims.THESE_QUEUES)
 
 
 def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Sequence[int], now: int) -> dict[int, Job]:
     """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
     wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
-    is_registered, holds_some, some_are_due = connection.execute(sql.CLAIM_VIEW, wish).fetchone()
+    is_registered, holds_some, some_are_due = connection.execute(sql.claims.CLAIM_VIEW, wish).fetchone()
     if not is_registered:
         raise refusals.fenced(engine_id)
     if some_are_due:
-        connection.execute(sql.PROMOTE_DUE, wish)
-    found = connection.execute(sql.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
+        connection.execute(sql.waiting.PROMOTE_DUE, wish)
+    found = connection.execute(sql.claims.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
     return {job.worker: job for job in map(rows.job, found) if job.worker is not None}
 
 
@@ -88,7 +88,7 @@ def report(
 ) -> None:
     """Note the process of a claimed job and what it has printed; see `WorkerStore.report`."""
     parameters = {**rows.claim(claim), "pid": pid, "pid_start": pid_start, "now": now}
-    if not connection.execute(sql.REPORT, parameters).rowcount:
+    if not connection.execute(sql.claims.REPORT, parameters).rowcount:
         raise refusals.lost(claim)
     _append(connection, claim.job_id, output)
 
@@ -120,27 +120,27 @@ def _refusal(connection: sqlite3.Connection, claim: Claim) -> LeaseLost | None:
     if not is_registered(connection, claim.engine_id):
         return refusals.fenced(claim.engine_id)
     # It may have been stored before, and only the answer was lost.
-    return None if connection.execute(sql.IS_RECORDED, rows.claim(claim)).fetchone() else refusals.lost(claim)
+    return None if connection.execute(sql.ends.IS_RECORDED, rows.claim(claim)).fetchone() else refusals.lost(claim)
 
 
 def rescue(connection: sqlite3.Connection, engine_id: str, end: End, now: int) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if not is_registered(connection, engine_id):
         raise refusals.fenced(engine_id)
-    if not end_runs(connection, [end], now, sql.BY_ANOTHER):
+    if not end_runs(connection, [end], now, sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
     reach(Failpoint.RESCUING)
 
 
 def end_runs(
-    connection: sqlite3.Connection, ends: Sequence[End], now: int, condition: str = sql.BY_HOLDER
+    connection: sqlite3.Connection, ends: Sequence[End], now: int, condition: str = sql.ends.BY_HOLDER
 ) -> set[Claim]:
     """End runs and move their jobs on, where they are held under their claims; give those claims."""
     ended: set[Claim] = set()
     for start in range(0, len(ends), _AT_ONCE):
         some = ends[start : start + _AT_ONCE]
         values = [value for end in some for value in rows.end_of_run(end, now)]
-        found = connection.execute(sql.finish(len(some), condition), values).fetchall()
+        found = connection.execute(sql.ends.finish(len(some), condition), values).fetchall()
         ended |= {Claim(*row[:3]) for row in found}
         _let_others_go_on(connection, found, now)
     for end in ends:
@@ -158,14 +158,14 @@ def _let_others_go_on(connection: sqlite3.Connection, ended: Sequence[rows.Row],
 
 def is_registered(connection: sqlite3.Connection, engine_id: str) -> bool:
     """Tell whether the store knows an engine, and it is not fenced."""
-    return connection.execute(sql.IS_REGISTERED, (engine_id,)).fetchone() is not None
+    return connection.execute(sql.engines.IS_REGISTERED, (engine_id,)).fetchone() is not None
 
 
 def _append(connection: sqlite3.Connection, job_id: str, output: OutputUpdate) -> None:
     """Add pieces of output to the run under way, and drop what lies in its gaps."""
     for chunk in output.chunks:
-        connection.execute(sql.APPEND_OUTPUT, (chunk.stream, chunk.offset, chunk.data, job_id))
+        connection.execute(sql.runs.APPEND_OUTPUT, (chunk.stream, chunk.offset, chunk.data, job_id))
     for gap in output.gaps:
         parameters = {"id": job_id, "stream": gap.stream, "start": gap.start, "end": gap.end}
-        connection.execute(sql.DROP_OUTPUT, parameters)
-        connection.execute(sql.TRIM_OUTPUT, parameters)
+        connection.execute(sql.runs.DROP_OUTPUT, parameters)
+        connection.execute(sql.runs.TRIM_OUTPUT, parameters)

@@ -31,13 +31,13 @@ def relate(connection: sqlite3.Connection, related: Sequence[tuple[NewJob, str]]
     after = {job_id: [other.id for other in job.after] for job, job_id in related if job.after}
     refuse_cycles(after)
     states = _states_of(connection, {other for others in after.values() for other in others})
-    connection.executemany(sql.RELATE, [rows.relations(job, job_id) for job, job_id in related])
-    connection.execute(sql.INSERT_EDGES, (to_json(list(after)),))
+    connection.executemany(sql.dependencies.RELATE, [rows.relations(job, job_id) for job, job_id in related])
+    connection.execute(sql.dependencies.INSERT_EDGES, (to_json(list(after)),))
     settle(connection, {job_id: state for job_id, state in states.items() if state in FINAL_STATES}, now)
 
 
 def _states_of(connection: sqlite3.Connection, ids: set[str]) -> dict[str, JobState]:
-    found = connection.execute(sql.STATES_OF, (to_json(sorted(ids)),)).fetchall()
+    found = connection.execute(sql.dependencies.STATES_OF, (to_json(sorted(ids)),)).fetchall()
     states = {job_id: JobState(state) for job_id, state in found}
     if missing := ids - states.keys():
         raise JobNotFound(
@@ -53,7 +53,9 @@ def settle(connection: sqlite3.Connection, ended: Mapping[str, JobState | None],
         reasons: list[tuple[int, int, str]] = []
         for end in set(ended.values()):
             ids = [job_id for job_id, state in ended.items() if state == end]
-            some = connection.execute(sql.DECIDE, {"ids": to_json(ids), "verdicts": _VERDICTS[end]}).fetchall()
+            some = connection.execute(
+                sql.dependencies.DECIDE, {"ids": to_json(ids), "verdicts": _VERDICTS[end]}
+            ).fetchall()
             reasons += _reasons(some, end)
             decided += some
         # Of several reasons, the first in the job's own order is the one that is given.
@@ -77,7 +79,9 @@ def _move_on(
     connection: sqlite3.Connection, decided: Iterable[rows.Row], reasons: Mapping[int, str], now: int
 ) -> dict[str, JobState | None]:
     """Cancel the jobs that cannot run any more, and let go of those that wait for nothing. Gives those that ended."""
-    cancelled = connection.execute(sql.CANCEL_BLOCKED, {"reasons": json.dumps(reasons), "now": now}).fetchall()
+    cancelled = connection.execute(
+        sql.dependencies.CANCEL_BLOCKED, {"reasons": json.dumps(reasons), "now": now}
+    ).fetchall()
     edges = Counter(seq for seq, *_ in decided)
-    connection.execute(sql.MEET, {"edges": json.dumps(edges), "now": now})
+    connection.execute(sql.dependencies.MEET, {"edges": json.dumps(edges), "now": now})
     return {job_id: JobState.CANCELLED for (job_id,) in cancelled if job_id is not None}

@@ -37,9 +37,9 @@ def enqueue(
     new = (row(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing)
     connection.executemany(statement, new)
     tags = ((tag, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing for tag in {*job.tags})
-    connection.executemany(sql.TAG_JOB, tags)
+    connection.executemany(sql.enqueue.TAG_JOB, tags)
     counts = Counter(of.queue for of in receipts if not of.existing)
-    connection.executemany(sql.COUNT_PENDING, counts.items())
+    connection.executemany(sql.enqueue.COUNT_PENDING, counts.items())
     related = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing and _is_related(job)]
     if related:
         sqlite.dependencies.relate(connection, related, now)
@@ -55,7 +55,7 @@ def _is_related(job: NewJob) -> bool:
 def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:
     if not ids:
         return {}
-    return dict(connection.execute(sql.QUEUES_OF, (to_json(ids),)))
+    return dict(connection.execute(sql.enqueue.QUEUES_OF, (to_json(ids),)))
 
 
 def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callable[[NewJob, str], Row]]:
@@ -76,7 +76,7 @@ def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callabl
         always = (job_id, ready, job.queue, job.priority, run_at, now, is_argv, job.cwd or cwd, command)
         return always + tuple([column(job) for column in columns]) if columns else always
 
-    statement = sql.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))
+    statement = sql.enqueue.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))
     return statement, row
 
 

@@ -20,16 +20,16 @@ _MINUTE_MS = 60_000
 
 def counts(connection: sqlite3.Connection) -> list[QueueCounts]:
     """Count jobs by queue and state; see `AdminStore.counts`."""
-    return tallies.by_queue(connection.execute(sql.COUNTS))
+    return tallies.by_queue(connection.execute(sql.figures.COUNTS))
 
 
 def stats(connection: sqlite3.Connection, now: int) -> Stats:
     """Give figures over all jobs and runs; see `AdminStore.stats`."""
-    total_runs, failed_runs, *durations = connection.execute(sql.RUN_FIGURES).fetchone()
+    total_runs, failed_runs, *durations = connection.execute(sql.figures.RUN_FIGURES).fetchone()
     mean, p50, p95, p99, longest = (None if us is None else timedelta(microseconds=us) for us in durations)
-    [last_minute] = connection.execute(sql.FINISHED_SINCE, (now - _MINUTE_MS,)).fetchone()
-    [last_hour] = connection.execute(sql.FINISHED_SINCE, (now - 60 * _MINUTE_MS,)).fetchone()
-    [oldest_due] = connection.execute(sql.OLDEST_DUE, (now,)).fetchone()
+    [last_minute] = connection.execute(sql.figures.FINISHED_SINCE, (now - _MINUTE_MS,)).fetchone()
+    [last_hour] = connection.execute(sql.figures.FINISHED_SINCE, (now - 60 * _MINUTE_MS,)).fetchone()
+    [oldest_due] = connection.execute(sql.figures.OLDEST_DUE, (now,)).fetchone()
     return Stats(
         jobs=tallies.in_all(counts(connection)),
         total_runs=total_runs,

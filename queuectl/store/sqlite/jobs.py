@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 def resolve(connection: sqlite3.Connection, text: str) -> str:
     """Find the id that a user means; see `JobStore.resolve`."""
     refusals.require_form([text])
-    if connection.execute(sql.EXISTS_JOB, (text,)).fetchone():
+    if connection.execute(sql.jobs.EXISTS_JOB, (text,)).fetchone():
         return text
     found: list[str] = []
     if naming.may_begin_an_id(text):
         wanted = {"prefix": text, "limit": naming.CANDIDATES}
-        found = [row[0] for row in connection.execute(sql.GENERATED_IDS_BY_PREFIX, wanted)]
+        found = [row[0] for row in connection.execute(sql.jobs.GENERATED_IDS_BY_PREFIX, wanted)]
     return naming.only_one(text, found)
 
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job:
     """Read one job; see `JobStore.get`."""
     refusals.require_form([job_id])
-    row = connection.execute(sql.JOB_BY_ID, (job_id,)).fetchone()
+    row = connection.execute(sql.jobs.JOB_BY_ID, (job_id,)).fetchone()
     if row is None:
         raise refusals.no_job(job_id)
     return rows.job(row)
@@ -59,12 +59,12 @@ def find(connection: sqlite3.Connection, where: JobFilter, sort: Sort, limit: in
     condition, parameters = conditions(where)
     # The first tag leads to the jobs: to look at each job for a rare one takes long.
     tag = where.tags[:1]
-    source, age = (sql.TAGGED, "job_seq") if tag else ("jobs", "seq")
+    source, age = (sql.jobs.TAGGED, "job_seq") if tag else ("jobs", "seq")
     if where.states == (JobState.PROCESSING,):
         # They are few and have an index; without the sign SQLite would rather look for them among all, by age.
         age = f"+{age}"
     backwards = ", ".join(f"{column} DESC" for column in (*_ORDERS[sort], age))
-    statement = sql.SEQS.format(source=source, where=condition, order=backwards)
+    statement = sql.jobs.SEQS.format(source=source, where=condition, order=backwards)
     seqs = [row[0] for row in connection.execute(statement, (*tag, *parameters, -1 if limit is None else limit))]
     seqs.reverse()
     return seqs
@@ -73,7 +73,7 @@ def find(connection: sqlite3.Connection, where: JobFilter, sort: Sort, limit: in
 def read(connection: sqlite3.Connection, seqs: list[int], where: JobFilter) -> list[Job]:
     """Read jobs by their seqs; those that are gone, or do not fit any more, are left out."""
     condition, parameters = conditions(where)
-    statement = sql.JOBS_BY_SEQ.format(where=condition)
+    statement = sql.jobs.JOBS_BY_SEQ.format(where=condition)
     return [rows.job(row) for row in connection.execute(statement, (json.dumps(seqs), *parameters))]
 
 
@@ -111,7 +111,7 @@ def marks(values: Sequence[object]) -> str:
 def runs(connection: sqlite3.Connection, job_id: str) -> list[Run]:
     """Read the runs of a job; see `JobStore.list_runs`."""
     get(connection, job_id)
-    return [rows.run(row) for row in connection.execute(sql.RUNS_OF, {"id": job_id})]
+    return [rows.run(row) for row in connection.execute(sql.runs.RUNS_OF, {"id": job_id})]
 
 
 def output(connection: sqlite3.Connection, job_id: str, run: int, after: Position | None) -> RunOutput:
@@ -122,7 +122,7 @@ def output(connection: sqlite3.Connection, job_id: str, run: int, after: Positio
     chunks = [
         Chunk(stream, offset, data)
         for stream, start in zip(Stream, begin, strict=True)
-        for offset, data in connection.execute(sql.OUTPUT_OF, (job_id, run, stream, start))
+        for offset, data in connection.execute(sql.runs.OUTPUT_OF, (job_id, run, stream, start))
     ]
     return assemble(chunks, begin)
 
@@ -134,7 +134,7 @@ def purge(
     if not states:
         return 0
     condition, parameters = _finished(states, before)
-    purged = connection.execute(sql.PURGE.format(where=condition), (*parameters, limit)).fetchall()
+    purged = connection.execute(sql.jobs.PURGE.format(where=condition), (*parameters, limit)).fetchall()
     settle(connection, {job_id: None for (job_id,) in purged if job_id is not None}, now)
     reach(Failpoint.PRUNING)
     return len(purged)
@@ -147,7 +147,9 @@ def count_purgeable(
     if not states:
         return 0
     condition, parameters = _finished(states, before)
-    count: int = connection.execute(sql.COUNT_PURGEABLE.format(where=condition), (*parameters, limit)).fetchone()[0]
+    count: int = connection.execute(sql.jobs.COUNT_PURGEABLE.format(where=condition), (*parameters, limit)).fetchone()[
+        0
+    ]
     return count
 
 

@@ -21,7 +21,7 @@ def holders(connection: sqlite3.Connection, keys: Collection[str]) -> dict[str, 
     """Give for each of these unique keys that is taken the id and the queue of the job that has it."""
     if not keys:
         return {}
-    found = connection.execute(sql.HOLDERS, (to_json(sorted(keys)),))
+    found = connection.execute(sql.keys.HOLDERS, (to_json(sorted(keys)),))
     return {key: (job_id, queue) for key, job_id, queue in found}
 
 
@@ -31,7 +31,7 @@ def require_free(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
     Raises:
         UniqueKeyTaken: it would; the message names the other job.
     """
-    claimants = connection.execute(sql.CLAIMANTS, {"seqs": json.dumps(list(seqs))}).fetchall()
+    claimants = connection.execute(sql.keys.CLAIMANTS, {"seqs": json.dumps(list(seqs))}).fetchall()
     holder_of = {key: holder for key, (holder, _) in holders(connection, {key for key, _ in claimants}).items()}
     for key, job_id in claimants:
         if holder_of.setdefault(key, job_id) != job_id:
@@ -45,19 +45,19 @@ def is_full(connection: sqlite3.Connection, key: str | None, limit: int) -> bool
     """
     if key is None:
         return False
-    [running] = connection.execute(sql.COUNT_KEYED, (key,)).fetchone()
+    [running] = connection.execute(sql.keys.COUNT_KEYED, (key,)).fetchone()
     if running < limit:
         return False
-    connection.execute(sql.PARK, {"key": key, "running": running})
+    connection.execute(sql.keys.PARK, {"key": key, "running": running})
     return True
 
 
 def unpark(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     """Ready who is next, for each job that ran, or was ready to, and does so no more; `keys` are the keys of those."""
     wishes = [{"key": key, "state": state} for key in keys for state in allowed_from(Action.CLAIM)]
-    connection.executemany(sql.UNPARK, wishes)
+    connection.executemany(sql.keys.UNPARK, wishes)
 
 
 def ready_keys(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[str]:
     """Give the concurrency keys of those of these jobs that are ready, once for each job."""
-    return [key for (key,) in connection.execute(sql.READY_KEYS, {"seqs": json.dumps(list(seqs))})]
+    return [key for (key,) in connection.execute(sql.keys.READY_KEYS, {"seqs": json.dumps(list(seqs))})]

@@ -56,7 +56,7 @@ class OpenQueue:
 
 def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, now: int) -> list[OpenQueue]:
     """Give those of the served queues (None: of all) that have something ready and are not paused."""
-    found = connection.execute(sql.OPEN_QUEUES).fetchall()
+    found = connection.execute(sql.claims.OPEN_QUEUES).fetchall()
     return [_open_queue(row, now) for row in found if served is None or row[0] in served]
 
 
@@ -88,7 +88,7 @@ def take(
         if seq is None:
             break
         wish = {"seq": seq, "engine_id": engine_id, "worker": worker, "now": now}
-        [row] = connection.execute(sql.TAKE_ONE, wish).fetchall()
+        [row] = connection.execute(sql.claims.TAKE_ONE, wish).fetchall()
         taken[worker] = job = rows.job(row)
         turn.last = job.queue
         opened[job.queue].start_one()
@@ -100,7 +100,7 @@ def _next(connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: Qu
     """Give the seq of the job that is next and may start. Those before it whose key is full are parked."""
     names = to_json([queue.name for queue in opened.values() if queue.most(1)])
     for _ in range(_MOST_PARKED):
-        head = connection.execute(sql.NEXT_HEAD, {"queues": names, "last_queue": turn.last}).fetchone()
+        head = connection.execute(sql.claims.NEXT_HEAD, {"queues": names, "last_queue": turn.last}).fetchone()
         if head is None:
             return None
         seq, key, limit = head
@@ -113,5 +113,5 @@ def _next(connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: Qu
 def _keep_buckets(connection: sqlite3.Connection, opened: Iterable[OpenQueue]) -> None:
     rated = [(queue.bucket, queue.name) for queue in opened if queue.bucket is not None]
     connection.executemany(
-        sql.SET_TOKENS, [(bucket.tokens, to_epoch_ms(bucket.refilled_at), name) for bucket, name in rated]
+        sql.queues.SET_TOKENS, [(bucket.tokens, to_epoch_ms(bucket.refilled_at), name) for bucket, name in rated]
     )

@@ -105,7 +105,7 @@ async def _prepare(
 
 
 def _stored_busy_timeout(connection: sqlite3.Connection) -> timedelta:
-    return stored_busy_timeout(dict(connection.execute(sql.SETTINGS).fetchall()))
+    return stored_busy_timeout(dict(connection.execute(sql.settings.SETTINGS).fetchall()))
 
 
 def _utc_now() -> datetime:

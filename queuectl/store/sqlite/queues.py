@@ -17,15 +17,17 @@ __all__ = ["change", "read"]
 
 def read(connection: sqlite3.Connection) -> list[QueueRules]:
     """Read what is set; see `AdminStore.queues`."""
-    return [rows.queue_rules(row) for row in connection.execute(sql.QUEUES)]
+    return [rows.queue_rules(row) for row in connection.execute(sql.queues.QUEUES)]
 
 
 def change(connection: sqlite3.Connection, name: str, changes: QueueChanges, now: int) -> QueueRules:
     """Set rules of a queue; see `AdminStore.set_queue`."""
     before, bucket = QueueRules(name), None
-    if row := connection.execute(sql.QUEUE, (name,)).fetchone():
+    if row := connection.execute(sql.queues.QUEUE, (name,)).fetchone():
         before = rows.queue_rules(row)
         bucket = None if before.rate is None else Bucket(row[4], from_epoch_ms(row[5]))
     after = replace(before, **changes)
-    connection.execute(sql.SET_QUEUE, rows.queue(after, after.new_bucket(before.rate, bucket, from_epoch_ms(now))))
+    connection.execute(
+        sql.queues.SET_QUEUE, rows.queue(after, after.new_bucket(before.rate, bucket, from_epoch_ms(now)))
+    )
     return after

@@ -218,15 +218,15 @@ class SqliteStore:
 
     async def settings(self) -> Mapping[str, str]:
         """See `AdminStore.settings`."""
-        return await self._read(lambda connection: dict(connection.execute(sql.SETTINGS).fetchall()))
+        return await self._read(lambda connection: dict(connection.execute(sql.settings.SETTINGS).fetchall()))
 
     async def set_setting(self, name: str, text: str) -> None:
         """See `AdminStore.set_setting`."""
-        await self._writing.submit(lambda connection: connection.execute(sql.SET_SETTING, (name, text)))
+        await self._writing.submit(lambda connection: connection.execute(sql.settings.SET_SETTING, (name, text)))
 
     async def unset_setting(self, name: str) -> None:
         """See `AdminStore.unset_setting`."""
-        await self._writing.submit(lambda connection: connection.execute(sql.UNSET_SETTING, (name,)))
+        await self._writing.submit(lambda connection: connection.execute(sql.settings.UNSET_SETTING, (name,)))
 
     async def counts(self) -> list[QueueCounts]:
         """See `AdminStore.counts`."""

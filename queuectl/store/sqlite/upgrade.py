@@ -59,7 +59,7 @@ def _statements(script: str) -> list[str]:
 
 
 def _live_engines(connection: sqlite3.Connection) -> list[EngineRecord]:
-    registered = map(rows.engine, connection.execute(sql.ENGINES).fetchall())
+    registered = map(rows.engine, connection.execute(sql.engines.ENGINES).fetchall())
     return [engine for engine in registered if not _has_ended(engine.process)]
 
 

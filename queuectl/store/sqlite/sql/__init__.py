@@ -1,0 +1,52 @@
+"""Every statement of the SQLite store, by subject and name: ``sql.claims.TAKE``.
+
+A subject is loaded when it is asked for, as the modules beside this package are, and for the same reason.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from queuectl.store.sqlite.sql import (
+        actions,
+        check,
+        claims,
+        dependencies,
+        ends,
+        engines,
+        enqueue,
+        figures,
+        jobs,
+        keys,
+        queues,
+        runs,
+        settings,
+        waiting,
+    )
+
+__all__ = [
+    "actions",
+    "check",
+    "claims",
+    "dependencies",
+    "ends",
+    "engines",
+    "enqueue",
+    "figures",
+    "jobs",
+    "keys",
+    "queues",
+    "runs",
+    "settings",
+    "waiting",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
