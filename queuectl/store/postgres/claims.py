@@ -55,7 +55,7 @@ async def _take(
     # What others are about to take is passed over: so there is something behind the first.
     reach = 2 * wanted + 16
     parameters = {**wish, "workers": list(workers), "wanted": wanted, "reach": reach, "last_queue": turn.last}
-    taken = await transaction.rows(sql.TAKE, parameters)
+    taken = await transaction.rows(sql.claims.TAKE, parameters)
     if taken:
         turn.last = max(taken, key=_place)["queue"]
     return {job.worker: job for job in map(rows.job, taken)}
@@ -71,12 +71,12 @@ async def _held_already(
 ) -> dict[int | None, Job]:
     """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
     parameters = {**wish, "workers": list(workers)}
-    view = await transaction.row(sql.CLAIM_VIEW, parameters)
+    view = await transaction.row(sql.claims.CLAIM_VIEW, parameters)
     if view is None:
         raise refusals.fenced(str(wish["engine_id"]))
     if view["some_are_due"]:
-        await transaction.execute(sql.PROMOTE_DUE, parameters)
-    found = await transaction.rows(sql.HELD_BY_WORKERS, parameters) if view["holds_some"] else []
+        await transaction.execute(sql.waiting.PROMOTE_DUE, parameters)
+    found = await transaction.rows(sql.claims.HELD_BY_WORKERS, parameters) if view["holds_some"] else []
     return {job.worker: job for job in map(rows.job, found)}
 
 
@@ -98,7 +98,7 @@ async def report(transaction: Transaction, reports: Sequence[Report]) -> list[Le
     parameters = rows.claims([said.claim for said in reports]) | rows.columns(
         reports, pid=lambda said: said.pid, pid_start=lambda said: said.pid_start
     )
-    held = _by_claim(await transaction.rows(sql.REPORT, parameters | {"now": transaction.now}))
+    held = _by_claim(await transaction.rows(sql.claims.REPORT, parameters | {"now": transaction.now}))
     await _append(transaction, [(held[said.claim], said.output) for said in reports if said.claim in held])
     return [None if said.claim in held else refusals.lost(said.claim) for said in reports]
 
@@ -125,28 +125,28 @@ async def exchange(
 
 
 async def _refusal(transaction: Transaction, claim: Claim) -> LeaseLost | None:
-    if await transaction.row(sql.IS_REGISTERED, {"id": claim.engine_id}) is None:
+    if await transaction.row(sql.engines.IS_REGISTERED, {"id": claim.engine_id}) is None:
         return refusals.fenced(claim.engine_id)
     # It may have been stored before, and only the answer was lost.
-    return None if await transaction.row(sql.IS_RECORDED, rows.claim(claim)) else refusals.lost(claim)
+    return None if await transaction.row(sql.ends.IS_RECORDED, rows.claim(claim)) else refusals.lost(claim)
 
 
 async def rescue(transaction: Transaction, engine_id: str, end: End) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
-    if await transaction.row(sql.LOCK_ENGINE, {"id": engine_id}) is None:
+    if await transaction.row(sql.engines.LOCK_ENGINE, {"id": engine_id}) is None:
         raise refusals.fenced(engine_id)
-    if not await end_runs(transaction, [end], sql.BY_ANOTHER):
+    if not await end_runs(transaction, [end], sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
 
 
-async def end_runs(transaction: Transaction, ends: Sequence[End], condition: str = sql.BY_HOLDERS) -> set[Claim]:
+async def end_runs(transaction: Transaction, ends: Sequence[End], condition: str = sql.ends.BY_HOLDERS) -> set[Claim]:
     """Record runs and move their jobs on, where they are held under their claims; give those claims."""
     if not ends:
         return set()
     # One end for each claim: said twice in one group, the second has nothing to add.
     by_claim = {end.claim: end for end in reversed(ends)}
     parameters = rows.ends(list(by_claim.values())) | {"now": transaction.now}
-    ended = _by_claim(await transaction.rows(sql.FINISH.format(condition=condition), parameters))
+    ended = _by_claim(await transaction.rows(sql.ends.FINISH.format(condition=condition), parameters))
     await _append(transaction, [(row, by_claim[claim].execution.output) for claim, row in ended.items()])
     return set(ended)
 
@@ -158,8 +158,8 @@ def _by_claim(found: Sequence[DictRow]) -> dict[Claim, DictRow]:
 async def _append(transaction: Transaction, updates: Sequence[tuple[DictRow, OutputUpdate]]) -> None:
     """Add pieces of output to runs under way, and drop what lies in their gaps."""
     if chunks := [(row, chunk) for row, update in updates for chunk in update.chunks]:
-        await transaction.execute(sql.APPEND_OUTPUT, rows.chunks(chunks))
+        await transaction.execute(sql.runs.APPEND_OUTPUT, rows.chunks(chunks))
     for row, update in updates:
         for gap in update.gaps:
-            await transaction.execute(sql.DROP_OUTPUT, rows.gap(row, gap))
-            await transaction.execute(sql.TRIM_OUTPUT, rows.gap(row, gap))
+            await transaction.execute(sql.runs.DROP_OUTPUT, rows.gap(row, gap))
+            await transaction.execute(sql.runs.TRIM_OUTPUT, rows.gap(row, gap))

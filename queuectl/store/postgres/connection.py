@@ -156,13 +156,13 @@ class Connection:
 
     async def commit(self, transaction: Transaction) -> None:
         """Commit, and tell those who listen."""
-        await transaction.connection.execute(SQL(sql.COMMIT).format(schema=Literal(self.address.schema)))
+        await transaction.connection.execute(SQL(sql.transactions.COMMIT).format(schema=Literal(self.address.schema)))
 
     async def _connected(self) -> psycopg.AsyncConnection[DictRow]:
         if self._open is None or self._open.closed:
             self._open = await connect(self.address)
             if not self.address.is_pooled:
-                await self._open.execute(self._set_up(sql.SET_UP))
+                await self._open.execute(self._set_up(sql.transactions.SET_UP))
         return self._open
 
     def _set_up(self, statement: str) -> Composed:
@@ -180,7 +180,7 @@ class Connection:
         return Transaction(connection, self.clock.set(found["now"], asked_at), found["xid"], found["version"])
 
     def _compose(self, beginning: str) -> bytes:
-        set_up = self._set_up(sql.SET_UP_LOCALLY) if self.address.is_pooled else SQL("")
+        set_up = self._set_up(sql.transactions.SET_UP_LOCALLY) if self.address.is_pooled else SQL("")
         return SQL(beginning).format(set_up=set_up).as_bytes(self._open)
 
     async def _end(self, connection: psycopg.AsyncConnection[DictRow]) -> None:

@@ -21,12 +21,12 @@ __all__ = ["beat", "deregister", "engines", "fence", "is_idle", "look", "orphans
 
 async def register(transaction: Transaction, engine: NewEngine) -> None:
     """Make an engine known; see `EngineStore.register_engine`."""
-    await transaction.execute(sql.INSERT_ENGINE, rows.new_engine(engine, transaction.now))
+    await transaction.execute(sql.engines.INSERT_ENGINE, rows.new_engine(engine, transaction.now))
 
 
 async def beat(transaction: Transaction, engine_id: str) -> int:
     """Raise a heartbeat counter; see `EngineStore.beat`."""
-    row = await transaction.row(sql.BEAT, {"id": engine_id, "now": transaction.now})
+    row = await transaction.row(sql.engines.BEAT, {"id": engine_id, "now": transaction.now})
     if row is None:
         raise refusals.fenced(engine_id)
     beats: int = row["beats"]
@@ -35,40 +35,40 @@ async def beat(transaction: Transaction, engine_id: str) -> int:
 
 async def deregister(transaction: Transaction, engine_id: str) -> int:
     """Give back what an engine holds, and take it off; see `EngineStore.deregister_engine`."""
-    if await transaction.row(sql.LOCK_ENGINE_TO_END, {"id": engine_id}) is None:
+    if await transaction.row(sql.engines.LOCK_ENGINE_TO_END, {"id": engine_id}) is None:
         return 0
-    held = [rows.job(row) for row in await transaction.rows(sql.LOCK_HELD, {"id": engine_id})]
+    held = [rows.job(row) for row in await transaction.rows(sql.claims.LOCK_HELD, {"id": engine_id})]
     await claims.end_runs(transaction, [given_back(job) for job in held])
-    await transaction.execute(sql.DELETE_ENGINE, {"id": engine_id})
+    await transaction.execute(sql.engines.DELETE_ENGINE, {"id": engine_id})
     return len(held)
 
 
 async def engines(transaction: Transaction) -> list[EngineRecord]:
     """Read the registered engines; see `EngineStore.engines`."""
-    return [rows.engine(row) for row in await transaction.rows(sql.ENGINES)]
+    return [rows.engine(row) for row in await transaction.rows(sql.engines.ENGINES)]
 
 
 async def request_stop(transaction: Transaction, engine_ids: Sequence[str]) -> None:
     """Ask engines to drain; see `EngineStore.request_stop`."""
-    await transaction.execute(sql.REQUEST_STOP, {"ids": list(engine_ids)})
+    await transaction.execute(sql.engines.REQUEST_STOP, {"ids": list(engine_ids)})
 
 
 async def fence(transaction: Transaction, engine: EngineRecord) -> bool:
     """Take a dead engine off; see `EngineStore.fence`."""
-    await transaction.execute(sql.FENCE, {"id": engine.id, "beats": engine.beats})
-    return await transaction.row(sql.IS_REGISTERED, {"id": engine.id}) is None
+    await transaction.execute(sql.engines.FENCE, {"id": engine.id, "beats": engine.beats})
+    return await transaction.row(sql.engines.IS_REGISTERED, {"id": engine.id}) is None
 
 
 async def orphans(transaction: Transaction) -> list[Job]:
     """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
-    return [rows.job(row) for row in await transaction.rows(sql.ORPHANS)]
+    return [rows.job(row) for row in await transaction.rows(sql.engines.ORPHANS)]
 
 
 async def look(transaction: Transaction, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
     """Read what an idle engine wants to know; see `EngineStore.look`."""
     served = _served(queues)
     parameters = {"engine_id": engine_id, "queues": queues, "limit": limit, "now": transaction.now}
-    row = await transaction.row(sql.LOOK.format(and_queue=served), parameters)
+    row = await transaction.row(sql.waiting.LOOK.format(and_queue=served), parameters)
     assert row is not None  # noqa: S101 - it always gives a row
     return Look(ready=min(row["ready"] + row["due"], limit), next_due=row["next_due"], stopping=row["stopping"])
 
@@ -76,10 +76,10 @@ async def look(transaction: Transaction, engine_id: str, queues: Sequence[str] |
 async def is_idle(transaction: Transaction, queues: Sequence[str] | None) -> bool:
     """Tell whether nothing is left to do; see `EngineStore.is_idle`."""
     parameters = {"queues": queues, "now": transaction.now}
-    row = await transaction.row(sql.IS_IDLE.format(and_queue=_served(queues)), parameters)
+    row = await transaction.row(sql.waiting.IS_IDLE.format(and_queue=_served(queues)), parameters)
     return row is not None and row["is_idle"]
 
 
 def _served(queues: Sequence[str] | None) -> str:
     """Give the condition that keeps to the queues an engine serves. Where it serves all, none reads an index best."""
-    return "" if queues is None else sql.AND_QUEUE
+    return "" if queues is None else sql.waiting.AND_QUEUE

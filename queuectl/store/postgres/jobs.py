@@ -41,7 +41,7 @@ async def enqueue(transaction: Transaction, batches: Sequence[Batch]) -> list[li
     Where others take an id between the look and the insertion, the transaction fails.
     """
     wanted = [job_id for batch in batches for job_id in chosen_ids(batch.jobs)]
-    found = await transaction.rows(sql.QUEUES_OF, {"ids": wanted}) if wanted else []
+    found = await transaction.rows(sql.enqueue.QUEUES_OF, {"ids": wanted}) if wanted else []
     taken = {row["id"]: row["queue"] for row in found}
     answers: list[list[Receipt] | DuplicateJob] = []
     new: list[Sequence[object]] = []
@@ -58,25 +58,25 @@ async def enqueue(transaction: Transaction, batches: Sequence[Batch]) -> list[li
             for job, receipt in zip(batch.jobs, receipts, strict=True)
             if not receipt.existing
         ]
-    await transaction.copy(sql.INSERT_JOBS, new)
+    await transaction.copy(sql.enqueue.INSERT_JOBS, new)
     return answers
 
 
 async def resolve(transaction: Transaction, text: str) -> str:
     """Find the id that a user means; see `JobStore.resolve`."""
     refusals.require_form([text])
-    if await transaction.row(sql.JOB_BY_ID, {"id": text}):
+    if await transaction.row(sql.jobs.JOB_BY_ID, {"id": text}):
         return text
     found = []
     if naming.may_begin_an_id(text):
-        found = await transaction.rows(sql.IDS_BY_PREFIX, {"prefix": text, "limit": naming.CANDIDATES})
+        found = await transaction.rows(sql.jobs.IDS_BY_PREFIX, {"prefix": text, "limit": naming.CANDIDATES})
     return naming.only_one(text, [row["id"] for row in found])
 
 
 async def get(transaction: Transaction, job_id: str) -> Job:
     """Read one job; see `JobStore.get`."""
     refusals.require_form([job_id])
-    row = await transaction.row(sql.JOB_BY_ID, {"id": job_id})
+    row = await transaction.row(sql.jobs.JOB_BY_ID, {"id": job_id})
     if row is None:
         raise refusals.no_job(job_id)
     return rows.job(row)
@@ -93,14 +93,14 @@ _BACKWARDS: Mapping[Sort, str] = {
 
 async def find(transaction: Transaction, where: JobFilter, sort: Sort, limit: int | None) -> list[int]:
     """Give the seqs of the last `limit` jobs that fit, in the order of `sort`."""
-    statement = sql.SEQS.format(order=_BACKWARDS[sort])
+    statement = sql.jobs.SEQS.format(order=_BACKWARDS[sort])
     found = await transaction.rows(statement, _fitting(where) | {"limit": limit})
     return [row["seq"] for row in reversed(found)]
 
 
 async def read(transaction: Transaction, seqs: list[int], where: JobFilter) -> list[Job]:
     """Read jobs by their seqs; those that are gone, or do not fit any more, are left out."""
-    return [rows.job(row) for row in await transaction.rows(sql.JOBS_BY_SEQ, _fitting(where) | {"seqs": seqs})]
+    return [rows.job(row) for row in await transaction.rows(sql.jobs.JOBS_BY_SEQ, _fitting(where) | {"seqs": seqs})]
 
 
 def _fitting(where: JobFilter) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _fitting(where: JobFilter) -> dict[str, Any]:
 async def runs(transaction: Transaction, job_id: str) -> list[Run]:
     """Read the runs of a job; see `JobStore.list_runs`."""
     await get(transaction, job_id)
-    return [rows.run(row) for row in await transaction.rows(sql.RUNS_OF, {"id": job_id})]
+    return [rows.run(row) for row in await transaction.rows(sql.runs.RUNS_OF, {"id": job_id})]
 
 
 async def output(transaction: Transaction, job_id: str, run: int, after: Position | None) -> RunOutput:
@@ -124,7 +124,7 @@ async def output(transaction: Transaction, job_id: str, run: int, after: Positio
     if not refusals.has_form(job_id):
         return RunOutput()
     begin = after or START
-    pieces = await transaction.rows(sql.OUTPUT_OF, {"id": job_id, "run": run} | begin._asdict())
+    pieces = await transaction.rows(sql.runs.OUTPUT_OF, {"id": job_id, "run": run} | begin._asdict())
     # The order of the streams does not matter, only that of the pieces of each.
     chunks = (Chunk(Stream(piece["stream"]), piece["offset"], piece["data"]) for piece in pieces)
     return assemble(chunks, begin)
@@ -137,13 +137,13 @@ async def retry(transaction: Transaction, selection: Selection, *, dry_run: bool
     else:
         chosen = await _named(transaction, selection, Action.RETRY, dry_run=dry_run)
     if not dry_run:
-        await transaction.execute(sql.RETRY, {"seqs": list(chosen), "now": transaction.now})
+        await transaction.execute(sql.actions.RETRY, {"seqs": list(chosen), "now": transaction.now})
     return list(chosen.values())
 
 
 async def _allowing(transaction: Transaction, where: JobFilter, action: Action, *, dry_run: bool) -> dict[int, str]:
     """Give id by seq of the jobs that fit a filter and allow an action, from the oldest."""
-    statement = sql.FITTING if dry_run else sql.LOCK_FITTING
+    statement = sql.actions.FITTING if dry_run else sql.actions.LOCK_FITTING
     allowed = [state.value for state in allowed_from(action)]
     return {row["seq"]: row["id"] for row in await transaction.rows(statement, _fitting(where) | {"allowed": allowed})}
 
@@ -151,7 +151,7 @@ async def _allowing(transaction: Transaction, where: JobFilter, action: Action, 
 async def _named(transaction: Transaction, ids: Sequence[str], action: Action, *, dry_run: bool) -> dict[int, str]:
     """Give id by seq of these jobs, from the oldest; each of them has to be there and allow the action."""
     refusals.require_form(ids)
-    found = await transaction.rows(sql.NAMED if dry_run else sql.LOCK_NAMED, {"ids": list(ids)})
+    found = await transaction.rows(sql.actions.NAMED if dry_run else sql.actions.LOCK_NAMED, {"ids": list(ids)})
     refusals.require_all(ids, [row["id"] for row in found])
     for row in found:
         check(row["id"], JobState(row["state"]), action)
@@ -163,7 +163,7 @@ async def purge(
 ) -> int:
     """Delete finished jobs; see `JobStore.purge`."""
     wanted = {"states": [state.value for state in states], "before": before, "limit": limit}
-    row = await transaction.row(sql.PURGE, wanted)
+    row = await transaction.row(sql.jobs.PURGE, wanted)
     return 0 if row is None else row["jobs"]
 
 
@@ -172,5 +172,5 @@ async def count_purgeable(
 ) -> int:
     """Count the jobs that `purge` would delete."""
     wanted = {"states": [state.value for state in states], "before": before, "limit": limit}
-    row = await transaction.row(sql.COUNT_PURGEABLE, wanted)
+    row = await transaction.row(sql.jobs.COUNT_PURGEABLE, wanted)
     return 0 if row is None else row["jobs"]

@@ -53,7 +53,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
         async with await connect(self._address) as connection:
-            await connection.execute(sql.LISTEN)
+            await connection.execute(sql.transactions.LISTEN)
             # What came before was not heard.
             self._heard.set()
             # Watched here: the driver's own wait takes a cancellation for a query that has to be cancelled.

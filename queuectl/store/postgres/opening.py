@@ -73,6 +73,6 @@ async def _opened(first: Connection, options: StoreOptions) -> AsyncIterator[Pos
 
 
 async def _stored_busy_timeout(connection: Connection) -> timedelta:
-    async with connection.transaction(sql.BEGIN_READ) as transaction:
-        found = await transaction.rows(sql.SETTINGS)
+    async with connection.transaction(sql.transactions.BEGIN_READ) as transaction:
+        found = await transaction.rows(sql.settings.SETTINGS)
     return stored_busy_timeout({row["key"]: row["value"] for row in found})

@@ -46,7 +46,7 @@ class Reader:
                 raise translate(error, self._connection.address.shown) from error
 
     async def _read(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._connection.transaction(sql.BEGIN_READ) as transaction:
+        async with self._connection.transaction(sql.transactions.BEGIN_READ) as transaction:
             schema.check_version(transaction.version, self._connection.address)
             return await work(transaction)
 

@@ -35,7 +35,7 @@ async def prepare(connection: Connection, *, read_only: bool) -> None:
         StoreMissing: there is none, and it is only to be read.
     """
     address = connection.address
-    async with connection.transaction(sql.BEGIN_PREPARE) as transaction:
+    async with connection.transaction(sql.transactions.BEGIN_PREPARE) as transaction:
         version = await _version_of(transaction, address)
     refusals.refuse_newer(version, SCHEMA_VERSION, address.shown)
     if version < SCHEMA_VERSION and read_only:
@@ -52,7 +52,7 @@ async def prepare(connection: Connection, *, read_only: bool) -> None:
 
 async def _version_of(transaction: Transaction, address: Address) -> int:
     """Give the number of the last migration that the store has had; 0 where there is none."""
-    state = await transaction.row(sql.SCHEMA_STATE, {"schema": address.schema})
+    state = await transaction.row(sql.schema.SCHEMA_STATE, {"schema": address.schema})
     if state is None or not state["is_ours"]:
         if state and state["tables"]:
             raise StoreForeign(
@@ -60,14 +60,14 @@ async def _version_of(transaction: Transaction, address: Address) -> int:
                 f"({', '.join(state['tables'])}): name another schema with ?schema=; it was left as it is"
             )
         return 0
-    row = await transaction.row(sql.VERSION)
+    row = await transaction.row(sql.schema.VERSION)
     return 0 if row is None else row["version"]
 
 
 async def _apply(connection: Connection, migration: migrate.Migration) -> None:
     address = connection.address
-    async with connection.transaction(sql.BEGIN_PREPARE) as transaction:
-        await transaction.execute(sql.LOCK_SCHEMA, {"schema": address.schema})
+    async with connection.transaction(sql.transactions.BEGIN_PREPARE) as transaction:
+        await transaction.execute(sql.schema.LOCK_SCHEMA, {"schema": address.schema})
         # Another program may have done it while this one waited for the lock.
         if await _version_of(transaction, address) < migration.number:
             if migration.number > 1:
@@ -75,12 +75,12 @@ async def _apply(connection: Connection, migration: migrate.Migration) -> None:
             else:
                 await _create_schema(transaction, address)
             await transaction.execute(migration.sql)
-            await transaction.execute(sql.SET_VERSION, {"version": migration.number})
+            await transaction.execute(sql.schema.SET_VERSION, {"version": migration.number})
         await connection.commit(transaction)
 
 
 async def _live_engines(transaction: Transaction) -> list[EngineRecord]:
-    registered = [rows.engine(row) for row in await transaction.rows(sql.ENGINES)]
+    registered = [rows.engine(row) for row in await transaction.rows(sql.engines.ENGINES)]
     return [engine for engine in registered if not _has_ended(engine, transaction.now)]
 
 
@@ -90,7 +90,7 @@ def _has_ended(engine: EngineRecord, now: datetime) -> bool:
 
 
 async def _create_schema(transaction: Transaction, address: Address) -> None:
-    state = await transaction.row(sql.SCHEMA_STATE, {"schema": address.schema})
+    state = await transaction.row(sql.schema.SCHEMA_STATE, {"schema": address.schema})
     if state is not None and not state["is_there"]:
         # Only where it is missing: who may use a schema may not always make one.
         await transaction.connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(address.schema)))
@@ -102,8 +102,8 @@ async def check_owner(connection: Connection) -> None:
     Raises:
         StoreUntrusted: they can.
     """
-    async with connection.transaction(sql.BEGIN_READ) as transaction:
-        row = await transaction.row(sql.MAY_EVERYONE_WRITE)
+    async with connection.transaction(sql.transactions.BEGIN_READ) as transaction:
+        row = await transaction.row(sql.schema.MAY_EVERYONE_WRITE)
     if row is not None and row["may"]:
         raise StoreUntrusted(
             f"everyone who can log in may write to {connection.address.shown} and so make you run commands: "

@@ -227,19 +227,19 @@ class PostgresStore:
         """See `AdminStore.settings`."""
 
         async def read(transaction: Transaction) -> Mapping[str, str]:
-            return {row["key"]: row["value"] for row in await transaction.rows(sql.SETTINGS)}
+            return {row["key"]: row["value"] for row in await transaction.rows(sql.settings.SETTINGS)}
 
         return await self._reader.run(read)
 
     async def set_setting(self, name: str, text: str) -> None:
         """See `AdminStore.set_setting`."""
         await self._writing.submit(
-            lambda transaction: transaction.execute(sql.SET_SETTING, {"name": name, "text": text})
+            lambda transaction: transaction.execute(sql.settings.SET_SETTING, {"name": name, "text": text})
         )
 
     async def unset_setting(self, name: str) -> None:
         """See `AdminStore.unset_setting`."""
-        await self._writing.submit(lambda transaction: transaction.execute(sql.UNSET_SETTING, {"name": name}))
+        await self._writing.submit(lambda transaction: transaction.execute(sql.settings.UNSET_SETTING, {"name": name}))
 
     async def counts(self) -> list[QueueCounts]:
         """See `AdminStore.counts`."""

@@ -62,7 +62,7 @@ class Writer(GroupWriter["Transaction"]):
         raise AssertionError("the last try either answers or raises")
 
     async def _transact(self, units: list[Unit[Transaction]]) -> list[Sequence[Any] | Exception]:
-        async with self._connection.transaction(sql.BEGIN_WRITE) as transaction:
+        async with self._connection.transaction(sql.transactions.BEGIN_WRITE) as transaction:
             schema.check_version(transaction.version, self._connection.address)
             answers = [await _run_unit(transaction, unit) for unit in units]
             try:
@@ -92,8 +92,8 @@ class Writer(GroupWriter["Transaction"]):
     async def _fate(self, transaction: Transaction) -> str | None:
         """Ask the server once; None where it cannot be asked, or does not know."""
         try:
-            async with self._connection.transaction(sql.BEGIN_PREPARE) as asking:
-                row = await asking.row(sql.FATE, {"xid": transaction.xid})
+            async with self._connection.transaction(sql.transactions.BEGIN_PREPARE) as asking:
+                row = await asking.row(sql.transactions.FATE, {"xid": transaction.xid})
         except (psycopg.Error, StoreError):
             return None
         return None if row is None else row["status"]
