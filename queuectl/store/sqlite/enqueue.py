@@ -32,19 +32,20 @@ def enqueue(
     keys = unique_keys(jobs)
     holders = sqlite.keys.holders(connection, keys) if keys else {}
     receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection), holders)
+    new = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing]
     statement, row = _insertion(jobs, cwd, now)
-    # One after another, since a batch may have millions.
-    new = (row(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing)
-    connection.executemany(statement, new)
-    tags = ((tag, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing for tag in {*job.tags})
-    connection.executemany(sql.enqueue.TAG_JOB, tags)
-    counts = Counter(of.queue for of in receipts if not of.existing)
-    connection.executemany(sql.enqueue.COUNT_PENDING, counts.items())
-    related = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing and _is_related(job)]
-    if related:
+    # One after another, since a batch may have millions; and what most batches have nothing of, none is searched for.
+    connection.executemany(statement, (row(job, job_id) for job, job_id in new))
+    if any(map(_TAGS, jobs)):
+        connection.executemany(sql.enqueue.TAG_JOB, ((tag, job_id) for job, job_id in new for tag in {*job.tags}))
+    connection.executemany(sql.enqueue.COUNT_PENDING, Counter(job.queue for job, _ in new).items())
+    if related := [(job, job_id) for job, job_id in new if _is_related(job)]:
         sqlite.dependencies.relate(connection, related, now)
     reach(Failpoint.ENQUEUING)
     return receipts
+
+
+_TAGS = attrgetter("tags")
 
 
 def _is_related(job: NewJob) -> bool:
