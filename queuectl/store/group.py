@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from queuectl.errors import OutcomeUnknown, StoreFull, StoreLocked, StoreReadOnly, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from queuectl.errors import StoreError
 
-__all__ = ["MAX_GROUP", "TRANSIENT", "GroupFailedError", "GroupWriter", "Rank", "Request", "Unit"]
+__all__ = ["MAX_GROUP", "GroupFailedError", "GroupWriter", "Rank", "Request", "Unit"]
 
-T = TypeVar("T")
-Tx_contra = TypeVar("Tx_contra", contravariant=True)
+Work = TypeVar("Work")
+"""What a backend calls inside a transaction, to do something for several items and give an answer for each."""
 
 MAX_GROUP = 1_000
 """Requests in one transaction, so that nobody waits long behind others."""
 
-TRANSIENT = (StoreLocked, StoreFull, StoreUnavailable, StoreReadOnly)
+_TRANSIENT = (StoreLocked, StoreFull, StoreUnavailable, StoreReadOnly)
 """Troubles that may end without anyone restarting the engine."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -41,23 +40,13 @@ class Rank(IntEnum):
     CLIENT = 3
 
 
-class Work(Protocol[Tx_contra]):
-    """Does something for several items in the open transaction, and gives an answer for each.
-
-    What it refuses, by an error of queuectl's own, it refuses before it has changed anything.
-    """
-
-    def __call__(self, transaction: Tx_contra, items: list[Any], /) -> Awaitable[Sequence[Any]]:
-        """Do it."""
-
-
 @dataclass(slots=True, eq=False)
-class Request(Generic[Tx_contra]):
+class Request(Generic[Work]):
     """One caller who waits for an answer."""
 
     key: Hashable
     """Requests of one transaction with the same key are done by one call of `work`."""
-    work: Work[Tx_contra]
+    work: Work
     item: Any
     rank: Rank
     repeatable: bool
@@ -66,7 +55,7 @@ class Request(Generic[Tx_contra]):
     answer: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-Unit: TypeAlias = "list[Request[Tx_contra]]"
+Unit: TypeAlias = "list[Request[Work]]"
 """Requests that are done by one call."""
 
 
@@ -79,7 +68,7 @@ class GroupFailedError(Exception):
         self.unknown = unknown
 
 
-class GroupWriter(ABC, Generic[Tx_contra]):
+class GroupWriter(ABC, Generic[Work]):
     """Those who wait to write, and the one task that serves them."""
 
     def __init__(self, place: str, *, patient: bool, on_wait: Callable[[StoreError | None], None]) -> None:
@@ -87,56 +76,43 @@ class GroupWriter(ABC, Generic[Tx_contra]):
         self._place = place
         self._patient = patient
         self._on_wait = on_wait
-        self._waiting: list[Request[Tx_contra]] = []
+        self._waiting: list[Request[Work]] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._pause = 0.0
 
+    # ── What a backend does ──────────────────────────────────────────────────
+
     @abstractmethod
-    async def transact(self, units: list[Unit[Tx_contra]]) -> list[Sequence[Any] | Exception]:
+    async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
         """Do all units in one transaction, and give the answers of each, or its own error.
 
         Raises:
             GroupFailedError: the transaction failed as a whole.
         """
 
-    def open(self) -> None:
+    async def mend(self, failure: GroupFailedError) -> None:
+        """Make good what a transaction that failed as a whole has left behind."""
+
+    async def rest(self) -> None:
+        """Do what is to be done once in a while, when those of a transaction have their answers."""
+
+    # ── For those who write ──────────────────────────────────────────────────
+
+    def start(self) -> None:
         """Begin to serve."""
         self._task = asyncio.create_task(self._serve(), name="queuectl store writer")
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Serve those who wait already, then end; one who is in trouble then gets its error."""
         self._closing.set()
         self._arrived.set()
         await self._task
 
-    async def submit(
-        self,
-        work: Callable[[Tx_contra], Awaitable[T]],
-        *,
-        rank: Rank = Rank.CLIENT,
-        repeatable: bool = True,
-    ) -> T:
-        """Run `work` in a transaction with others', and give its answer once that is committed.
-
-        It refuses before it has changed anything. It may run again, on a transaction that has nothing of the time
-        before; `repeatable` says that this is harmless even where the time before was stored after all.
-
-        Raises:
-            StoreError: nothing was stored.
-            OutcomeUnknown: it may be stored.
-        """
-
-        async def once(transaction: Tx_contra, _items: list[Any]) -> Sequence[T]:
-            return [await work(transaction)]
-
-        answer: T = await self.post(object(), once, None, rank=rank, repeatable=repeatable)
-        return answer
-
     def post(
         self,
         key: Hashable,
-        work: Work[Tx_contra],
+        work: Work,
         item: object,
         *,
         rank: Rank = Rank.CLIENT,
@@ -144,10 +120,14 @@ class GroupWriter(ABC, Generic[Tx_contra]):
         alone: bool = False,
         ids: Sequence[str] = (),
     ) -> asyncio.Future[Any]:
-        """As `submit`, but `work` runs once for the items of all that wait with the same `key`, and nobody waits here.
+        """Have `work` done in a transaction with others', and give the answer to its `item` once that is committed.
 
-        Of what is posted without a pause in between, a lower rank is done before a higher one. What is to be done
-        `alone` has a transaction of its own. `ids` are named where the outcome is unknown.
+        It is called once for the items of all that wait with the same `key`. It may be called again, in a transaction
+        that has nothing of the time before; `repeatable` says that this is harmless even where the time before was
+        stored after all. Of what is posted without a pause in between, a lower rank is done before a higher one. What
+        is to be done `alone` has a transaction of its own.
+
+        The answer may be a StoreError: then nothing was stored, unless it is `OutcomeUnknown`, which names the `ids`.
         """
         if self._closing.is_set():
             raise StoreUnavailable(f"{self._place} was closed by this program already")
@@ -166,7 +146,7 @@ class GroupWriter(ABC, Generic[Tx_contra]):
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    def _take(self) -> list[Request[Tx_contra]]:
+    def _take(self) -> list[Request[Work]]:
         """Take the next group off those who wait: the urgent first, those whose caller went away not at all."""
         waiting = sorted((request for request in self._waiting if not request.answer.done()), key=_rank)
         size = next((n for n, request in enumerate(waiting) if request.alone), MAX_GROUP)
@@ -174,7 +154,7 @@ class GroupWriter(ABC, Generic[Tx_contra]):
         self._waiting = waiting[size:]
         return waiting[:size]
 
-    async def _serve_units(self, units: list[Unit[Tx_contra]]) -> None:
+    async def _serve_units(self, units: list[Unit[Work]]) -> None:
         try:
             answers = await self.transact(units)
         except GroupFailedError as failure:
@@ -186,11 +166,13 @@ class GroupWriter(ABC, Generic[Tx_contra]):
             for unit, answer in zip(units, answers, strict=True):
                 _answer(unit, answer)
             self._say_recovered()
+            await self.rest()
 
-    async def _recover(self, units: list[Unit[Tx_contra]], failure: GroupFailedError) -> None:
+    async def _recover(self, units: list[Unit[Work]], failure: GroupFailedError) -> None:
         """Go on after a transaction that failed as a whole."""
+        await self.mend(failure)
         requests = [request for unit in units for request in unit]
-        if self._patient and isinstance(failure.error, TRANSIENT) and not self._closing.is_set():
+        if self._patient and isinstance(failure.error, _TRANSIENT) and not self._closing.is_set():
             repeatable = [request for request in requests if request.repeatable or not failure.unknown]
             self._waiting = repeatable + self._waiting
             _fail([request for request in requests if request not in repeatable], failure)
@@ -206,8 +188,10 @@ class GroupWriter(ABC, Generic[Tx_contra]):
         if not self._pause:
             self._on_wait(reason)
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
-        with anyio.move_on_after(self._pause):
-            await self._closing.wait()
+        # Not by anyio, which a command that only stores a job is spared.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause):
+                await self._closing.wait()
 
     def _say_recovered(self) -> None:
         if self._pause:
@@ -219,9 +203,9 @@ def _rank(request: Request[Any]) -> Rank:
     return request.rank
 
 
-def _units(requests: list[Request[Tx_contra]]) -> list[Unit[Tx_contra]]:
+def _units(requests: list[Request[Work]]) -> list[Unit[Work]]:
     """Put together what is done by one call; the order of the ranks stays."""
-    by_key: dict[Hashable, Unit[Tx_contra]] = {}
+    by_key: dict[Hashable, Unit[Work]] = {}
     for request in requests:
         by_key.setdefault(request.key, []).append(request)
     return list(by_key.values())

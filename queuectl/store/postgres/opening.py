@@ -61,7 +61,7 @@ async def _opened(first: Connection, options: StoreOptions) -> AsyncIterator[Pos
         return
     writer = Writer(first, patient=options.patient, on_wait=options.on_wait)
     reader = Reader(Connection(first.address, first.clock, first.lock_timeout))
-    writer.open()
+    writer.start()
     store = PostgresStore(first.address, reader, writer, first.clock)
     try:
         yield store

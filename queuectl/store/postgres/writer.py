@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import psycopg
 
 from queuectl.errors import QueuectlError, StoreError
-from queuectl.store.group import GroupFailedError, GroupWriter
+from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.connection import is_lost, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from queuectl.store.group import Unit
     from queuectl.store.postgres.connection import Connection, Transaction
 
 __all__ = ["Writer"]
+
+T = TypeVar("T")
 
 _TRIES = 5
 """How often a transaction is tried whose failure is over at once."""
@@ -34,7 +36,17 @@ _OVER_AT_ONCE = {
 }
 
 
-class Writer(GroupWriter["Transaction"]):
+class Work(Protocol):
+    """Does something for several items in the open transaction, and gives an answer for each.
+
+    What it refuses, by an error of queuectl's own, it refuses before it has changed anything.
+    """
+
+    def __call__(self, transaction: Transaction, items: list[Any], /) -> Awaitable[Sequence[Any]]:
+        """Do it."""
+
+
+class Writer(GroupWriter[Work]):
     """Serves those who wait to write, in transactions on one connection."""
 
     def __init__(self, connection: Connection, *, patient: bool, on_wait: Callable[[StoreError | None], None]) -> None:
@@ -44,10 +56,21 @@ class Writer(GroupWriter["Transaction"]):
 
     async def close(self) -> None:
         """Serve those who wait already, then close the connection."""
-        await super().close()
+        await self.stop()
         await self._connection.close()
 
-    async def transact(self, units: list[Unit[Transaction]]) -> list[Sequence[Any] | Exception]:
+    async def submit(
+        self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, repeatable: bool = True
+    ) -> T:
+        """Run `work` in a transaction with others', and give its answer once that is committed; see `post`."""
+
+        async def once(transaction: Transaction, _items: list[Any]) -> Sequence[T]:
+            return [await work(transaction)]
+
+        answer: T = await self.post(object(), once, None, rank=rank, repeatable=repeatable)
+        return answer
+
+    async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
         """Do all the work in one transaction, and do it again where a failure is over at once."""
         for tries_left in reversed(range(_TRIES)):
             try:
@@ -61,7 +84,7 @@ class Writer(GroupWriter["Transaction"]):
                     raise GroupFailedError(translate(error, self._connection.address.shown)) from error
         raise AssertionError("the last try either answers or raises")
 
-    async def _transact(self, units: list[Unit[Transaction]]) -> list[Sequence[Any] | Exception]:
+    async def _transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
         async with self._connection.transaction(sql.transactions.BEGIN_WRITE) as transaction:
             schema.check_version(transaction.version, self._connection.address)
             answers = [await _run_unit(transaction, unit) for unit in units]
@@ -99,7 +122,7 @@ class Writer(GroupWriter["Transaction"]):
         return None if row is None else row["status"]
 
 
-async def _run_unit(transaction: Transaction, unit: Unit[Transaction]) -> Sequence[Any] | Exception:
+async def _run_unit(transaction: Transaction, unit: Unit[Work]) -> Sequence[Any] | Exception:
     try:
         return await unit[0].work(transaction, [request.item for request in unit])
     except QueuectlError as refusal:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from queuectl.errors import StoreReadOnly
 from queuectl.store import sqlite
 from queuectl.store.enqueuing import current_directory, ids_for
+from queuectl.store.group import MAX_GROUP, Rank
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.connection import Connection, store_errors
-from queuectl.store.sqlite.writer import MAX_GROUP, Rank, Writer
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from queuectl.errors import LeaseLost
     from queuectl.job import Claim, Job, JobState, NewJob, Receipt, Run
     from queuectl.job_changes import JobChanges
     from queuectl.output import OutputUpdate, Position, RunOutput
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from queuectl.store.sqlite.claims import QueueTurn
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
+    from queuectl.store.sqlite.writer import Writer
     from queuectl.transition import Action, Transition
 
 __all__ = ["SqliteStore"]
@@ -128,7 +130,8 @@ class SqliteStore:
         """See `WorkerStore.claim`. All the workers of an engine that wait are served by one statement."""
         served = None if queues is None else tuple(queues)
         work = partial(sqlite.claims.claim, engine_id=engine_id, queues=served, turn=self._turn, now=self._now_ms())
-        return await self._writing.post(("claim", engine_id, served), work, worker, rank=Rank.CLAIM)
+        job: Job | None = await self._writing.post(("claim", engine_id, served), work, worker, rank=Rank.CLAIM)
+        return job
 
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
@@ -151,7 +154,10 @@ class SqliteStore:
         now = self._now_ms()
         work = partial(sqlite.claims.exchange, engine_id=held.engine_id, queues=served, turn=self._turn, now=now)
         ended = (sqlite.claims.End(held, execution, transition), worker)
-        refusal, job = await self._writing.post(("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH)
+        answer: tuple[LeaseLost | None, Job | None] = await self._writing.post(
+            ("exchange", held.engine_id, served), work, ended, rank=Rank.FINISH
+        )
+        refusal, job = answer
         if refusal:
             raise refusal
         return job

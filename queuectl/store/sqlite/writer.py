@@ -1,88 +1,41 @@
-"""Group commit: many callers, one transaction, one sync to disk."""
+"""The one connection of a store that writes: it commits in groups, rings for those who wait, and moves the log."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from queuectl.errors import (
-    OutcomeUnknown,
-    QueuectlError,
-    StoreError,
-    StoreFull,
-    StoreLocked,
-    StoreReadOnly,
-    StoreUnavailable,
-)
+from queuectl.errors import QueuectlError, StoreError, StoreReadOnly, StoreUnavailable
 from queuectl.failpoints import Failpoint, reach
+from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
 from queuectl.store.sqlite.checkpoint import LogGrowth, checkpoint, is_due
 from queuectl.store.sqlite.connection import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from queuectl.store.group import Unit
     from queuectl.store.sqlite.connection import Connection
     from queuectl.store.sqlite.opened_file import OpenedFile
 
-__all__ = ["Rank", "Writer"]
+__all__ = ["Writer"]
 
 T = TypeVar("T")
-Work: TypeAlias = "Callable[[sqlite3.Connection, list[Any]], list[Any]]"
-"""Does something for several items in the open transaction, and gives an answer for each."""
+Work: TypeAlias = "Callable[[sqlite3.Connection, list[Any]], Sequence[Any]]"
+"""Does something for several items in the open transaction, and gives an answer for each.
 
-MAX_GROUP = 1_000
-"""Requests in one transaction, so that nobody waits long behind others."""
-
-_TRANSIENT = (StoreLocked, StoreFull, StoreUnavailable, StoreReadOnly)
-"""Troubles that may end without anyone restarting the engine."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between two tries of a patient writer."""
+What a client asks is undone where it fails; the others refuse, by an error of queuectl's own, before they change
+anything.
+"""
 
 
-class Rank(IntEnum):
-    """Who goes first: an engine that cannot beat loses its jobs, and a result is worth more than a new start."""
-
-    BEAT = 0
-    FINISH = 1
-    CLAIM = 2
-    CLIENT = 3
-
-
-@dataclass(slots=True, eq=False)
-class _Request:
-    """One caller who waits for an answer."""
-
-    key: Hashable
-    """Requests of one transaction with the same key are done by one call of `work`."""
-    work: Work
-    item: Any
-    rank: Rank
-    repeatable: bool
-    alone: bool
-    ids: Sequence[str]
-    answer: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
-class _GroupFailedError(Exception):
-    """A transaction ended without an answer for anyone: nothing of it is stored, unless its fate is `unknown`."""
-
-    def __init__(self, error: StoreError, *, unknown: bool = False) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.unknown = unknown
-
-
-class Writer:
-    """The one connection of a store that writes."""
+class Writer(GroupWriter[Work]):
+    """Serves those who wait to write, in transactions on one connection."""
 
     def __init__(
         self,
@@ -95,15 +48,10 @@ class Writer:
         growth: LogGrowth,
     ) -> None:
         """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass."""
+        super().__init__(str(path), patient=patient, on_wait=on_wait)
         self._path = path
         self._file = file
         self._connect = connect
-        self._patient = patient
-        self._on_wait = on_wait
-        self._waiting: list[_Request] = []
-        self._arrived = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._pause = 0.0
         self._commits = 0
         self._growth = growth
 
@@ -115,13 +63,11 @@ class Writer:
         except BaseException:
             self._bell.close()
             raise
-        self._task = asyncio.create_task(self._serve(), name="queuectl store writer")
+        self.start()
 
     async def close(self) -> None:
-        """Serve those who wait already, then close; one who is in trouble then gets its error."""
-        self._closing.set()
-        self._arrived.set()
-        await self._task
+        """Serve those who wait already, then close the connection."""
+        await self.stop()
         self._bell.close()
         await self._connection.close()
 
@@ -134,115 +80,33 @@ class Writer:
         alone: bool = False,
         ids: Sequence[str] = (),
     ) -> T:
-        """Run `work` in a transaction with others' (or `alone`), and give its answer once that is committed.
+        """Run `work` in a transaction with others', and give its answer once that is committed; see `post`."""
 
-        What it raises undoes its own changes only. It may run again, on a transaction that has nothing of the time
-        before; `repeatable` says that this is harmless even where the time before was stored after all.
+        def once(connection: sqlite3.Connection, _items: list[Any]) -> Sequence[T]:
+            return [work(connection)]
 
-        Raises:
-            StoreError: nothing was stored.
-            OutcomeUnknown: it may be stored; the error names the `ids`.
-        """
-        request = _Request(object(), lambda connection, _: [work(connection)], None, rank, repeatable, alone, ids)
-        answer: T = await self._add(request)
+        answer: T = await self.post(object(), once, None, rank=rank, repeatable=repeatable, alone=alone, ids=ids)
         return answer
 
-    def post(
-        self,
-        key: Hashable,
-        work: Callable[[sqlite3.Connection, list[Any]], list[T]],
-        item: object,
-        *,
-        rank: Rank,
-    ) -> asyncio.Future[T]:
-        """As `submit`, but `work` runs once for the items of all that wait with the same `key`, and nobody waits here.
-
-        Of what is posted without a pause in between, a lower rank is done before a higher one.
-        """
-        return self._add(_Request(key, work, item, rank, repeatable=True, alone=False, ids=()))
-
-    def _add(self, request: _Request) -> asyncio.Future[Any]:
-        if self._closing.is_set():
-            raise StoreUnavailable(f"{self._path} was closed by this program already")
-        self._waiting.append(request)
-        self._arrived.set()
-        return request.answer
-
-    async def _serve(self) -> None:
-        while True:
-            if requests := self._take():
-                await self._transact(requests)
-            elif self._closing.is_set():
-                return
-            else:
-                self._arrived.clear()
-                await self._arrived.wait()
-
-    def _take(self) -> list[_Request]:
-        """Take the next group off those who wait: the urgent first, those whose caller went away not at all."""
-        waiting = sorted((request for request in self._waiting if not request.answer.done()), key=_rank)
-        size = next((n for n, request in enumerate(waiting) if request.alone), MAX_GROUP)
-        size = max(min(size, MAX_GROUP), 1)
-        self._waiting = waiting[size:]
-        return waiting[:size]
-
-    async def _transact(self, requests: list[_Request]) -> None:
-        units = _units(requests)
-        try:
-            answers = await self._connection.run(partial(_run_group, self._path, self._file, units))
-        except _GroupFailedError as failure:
-            await self._recover(units, failure)
-            return
-        except Exception as fault:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            for unit in units:
-                _answer(unit, fault)
-            return
+    async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
+        """Do all the work in one transaction, and wake those who wait for a change."""
+        answers = await self._connection.run(partial(_run_group, self._path, self._file, units))
         reach(Failpoint.COMMITTED)
         self._bell.ring()
-        for unit, answer in zip(units, answers, strict=True):
-            _answer(unit, answer)
-        self._say_recovered()
-        await self._checkpoint_when_due()
+        return answers
 
-    async def _recover(self, units: list[list[_Request]], failure: _GroupFailedError) -> None:
-        """Go on after a transaction that failed as a whole."""
+    async def mend(self, failure: GroupFailedError) -> None:
+        """Connect anew where the connection is of no use any more."""
         if failure.unknown or isinstance(failure.error, StoreReadOnly):
-            await self._reconnect()
-        requests = [request for unit in units for request in unit]
-        if self._patient and isinstance(failure.error, _TRANSIENT) and not self._closing.is_set():
-            repeatable = [request for request in requests if request.repeatable or not failure.unknown]
-            self._waiting = repeatable + self._waiting
-            _fail([request for request in requests if request not in repeatable], failure)
-            await self._wait(failure.error)
-        elif len(units) > 1 and not failure.unknown and not isinstance(failure.error, StoreLocked):
-            # One of them may be the reason: on its own, each gets the answer that is its own.
-            for unit in units:
-                await self._transact(unit)
-        else:
-            _fail(requests, failure)
+            # After an I/O error on a commit, what it believes of the log is not to be trusted; and a connection that
+            # was opened while the file could only be read will never write.
+            with suppress(StoreError):
+                fresh = await self._connect()
+                await self._connection.close()
+                self._connection = fresh
 
-    async def _wait(self, reason: StoreError) -> None:
-        if not self._pause:
-            self._on_wait(reason)
-        self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause):
-                await self._closing.wait()
-
-    def _say_recovered(self) -> None:
-        if self._pause:
-            self._pause = 0.0
-            self._on_wait(None)
-
-    async def _reconnect(self) -> None:
-        # After an I/O error on a commit, what it believes of the log is not to be trusted; and a connection that was
-        # opened while the file could only be read will never write.
-        with suppress(StoreError):
-            fresh = await self._connect()
-            await self._connection.close()
-            self._connection = fresh
-
-    async def _checkpoint_when_due(self) -> None:
+    async def rest(self) -> None:
+        """Move the log into the store's file, when that is due."""
         self._commits += 1
         if is_due(self._path, self._commits):
             self._commits = 0
@@ -252,45 +116,9 @@ class Writer:
                 self._growth.note(is_moved=is_moved)
 
 
-def _rank(request: _Request) -> Rank:
-    return request.rank
-
-
-def _units(requests: list[_Request]) -> list[list[_Request]]:
-    """Put together what is done by one call; the order of the ranks stays."""
-    by_key: dict[Hashable, list[_Request]] = {}
-    for request in requests:
-        by_key.setdefault(request.key, []).append(request)
-    return list(by_key.values())
-
-
-def _answer(unit: list[_Request], answer: list[Any] | Exception) -> None:
-    for n, request in enumerate(unit):
-        if request.answer.done():
-            continue
-        if isinstance(answer, Exception):
-            request.answer.set_exception(answer)
-        else:
-            request.answer.set_result(answer[n])
-
-
-def _fail(requests: list[_Request], failure: _GroupFailedError) -> None:
-    for request in requests:
-        error: StoreError = failure.error
-        if failure.unknown:
-            named = f" ({', '.join(request.ids)})" if request.ids else ""
-            error = OutcomeUnknown(
-                f"{failure.error}; whether the change{named} is stored is unknown: look, or enqueue again with the "
-                "same id and on_conflict ignore",
-                request.ids,
-            )
-        if not request.answer.done():
-            request.answer.set_exception(error)
-
-
 def _run_group(
-    path: Path, file: OpenedFile, units: list[list[_Request]], connection: sqlite3.Connection
-) -> list[list[Any] | Exception]:
+    path: Path, file: OpenedFile, units: list[Unit[Work]], connection: sqlite3.Connection
+) -> list[Sequence[Any] | Exception]:
     """Run on the connection's thread: all the work in one transaction; an answer, or its error, for each unit."""
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -305,18 +133,18 @@ def _run_group(
         _roll_back(connection)
         if not isinstance(error, (sqlite3.Error, StoreError)):
             raise
-        raise _GroupFailedError(_as_store_error(error, path)) from error
+        raise GroupFailedError(_as_store_error(error, path)) from error
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(connection)
         reason = _as_store_error(error, path)
         # Measured: a commit whose sync failed was there again after a crash, or was not.
-        raise _GroupFailedError(reason, unknown=isinstance(reason, StoreUnavailable)) from error
+        raise GroupFailedError(reason, unknown=isinstance(reason, StoreUnavailable)) from error
     return answers
 
 
-def _run_unit(connection: sqlite3.Connection, unit: list[_Request]) -> list[Any] | Exception:
+def _run_unit(connection: sqlite3.Connection, unit: Unit[Work]) -> Sequence[Any] | Exception:
     """Run one piece of work so that its error undoes nothing but its own changes."""
     items = [request.item for request in unit]
     if unit[0].rank is not Rank.CLIENT:
