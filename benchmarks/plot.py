@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.figures import Row
-    from benchmarks.soak import Soak
 
 __all__ = ["draw_drain", "draw_soak", "svg_file"]
 
@@ -88,22 +87,22 @@ def _draw_backlog(axes: Axes, rows: Sequence[Row], systems: dict[str, Curve]) ->
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
 
 
-def draw_soak(soak: Soak, file: Path) -> None:
-    """Draw what was watched over time, one quantity below the other."""
-    picture, (speed, memory, files, beats) = _new_picture(4, 1, size=(9, 10), sharex=True)
-    speed.plot(*_minutes(soak.speed), color=COLOURS[0])
-    speed.set(title="One engine at full speed", ylabel="speed (jobs/s)")
-    memory.plot(*_minutes(soak.curve("memory")), color=COLOURS[1])
-    memory.set_ylabel("resident memory (MiB)")
-    files.plot(*_minutes(soak.curve("file")), color=COLOURS[2], label="store")
-    files.plot(*_minutes(soak.curve("log")), color=COLOURS[4], label="log (WAL)")
+def draw_soak(file: Path, *, speed: Curve, memory: Curve, store: Curve, log: Curve, lateness: Curve) -> None:
+    """Draw what was watched over time (in seconds), one quantity below the other."""
+    picture, (speeds, memories, files, beats) = _new_picture(4, 1, size=(9, 10), sharex=True)
+    speeds.plot(*_minutes(speed), color=COLOURS[0])
+    speeds.set(title="One engine at full speed", ylabel="speed (jobs/s)")
+    memories.plot(*_minutes(memory), color=COLOURS[1])
+    memories.set_ylabel("resident memory (MiB)")
+    files.plot(*_minutes(store), color=COLOURS[2], label="store")
+    files.plot(*_minutes(log), color=COLOURS[4], label="log (WAL)")
     files.set_ylabel("size (MiB)")
     files.legend(loc="best", frameon=False)
-    beats.plot(*_minutes(soak.lateness), color=COLOURS[3], marker=".", linestyle="none")
+    beats.plot(*_minutes(lateness), color=COLOURS[3], marker=".", linestyle="none")
     beats.set(ylabel="heartbeat late by (s)", xlabel="time (minutes)")
     # The goal.
     beats.axhline(1, color="black", linewidth=1, linestyle=":")
-    for axes in (speed, memory, files):
+    for axes in (speeds, memories, files):
         axes.set_ylim(bottom=0)
     _save(picture, file)
 

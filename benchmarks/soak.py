@@ -85,7 +85,14 @@ def measure(options: Namespace) -> Iterator[Row]:
     with stores.folder("soak") as folder:
         soak = _soak(folder / "soak.db", options)
     if options.svg:
-        plot.draw_soak(soak, options.svg)
+        plot.draw_soak(
+            options.svg,
+            speed=soak.speed,
+            memory=soak.curve("memory"),
+            store=soak.curve("file"),
+            log=soak.curve("log"),
+            lateness=soak.lateness,
+        )
     yield from _rows(soak, options)
 
 

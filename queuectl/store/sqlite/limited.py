@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queuectl.job import Job
-    from queuectl.store.sqlite.claims import QueueTurn
+    from queuectl.store.turns import QueueTurn
 
 __all__ = ["OpenQueue", "open_queues", "take"]
 

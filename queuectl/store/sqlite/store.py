@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Finding, Selection
-    from queuectl.store.sqlite.claims import QueueTurn
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
     from queuectl.store.sqlite.writer import Writer
+    from queuectl.store.turns import QueueTurn
     from queuectl.transition import Action, Transition
 
 __all__ = ["SqliteStore"]

@@ -15,7 +15,5 @@ ON CONFLICT (name) DO UPDATE SET
 
 SET_TOKENS = "UPDATE queues SET tokens = ?, refilled_at = ? WHERE name = ?"
 
-KNOWS_QUEUE = "SELECT 1 FROM counts WHERE queue = :name UNION ALL SELECT 1 FROM queues WHERE name = :name"
-
 NOT_PAUSED = "AND queue NOT IN (SELECT name FROM queues WHERE paused = 1)"
 """For `and_queue`."""
