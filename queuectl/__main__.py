@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
+from queuectl.cli.invocation import Invocation
 from queuectl.cli.main import cli
-from queuectl.cli.options import COMPLETION, Invocation
+from queuectl.cli.options import COMPLETION
 from queuectl.cli.terminal import wants_colour
 
 if TYPE_CHECKING:

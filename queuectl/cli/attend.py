@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from queuectl.cli.after import with_whole_ids
 from queuectl.cli.documents import job_document
-from queuectl.cli.enqueue import print_receipt, say_receipt
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.follow import follow_job
 from queuectl.cli.raw import print_both
+from queuectl.cli.receipts import print_receipt, say_receipt
 from queuectl.cli.render import print_document
 from queuectl.cli.wait import print_jobs, say_ended, wait_for_jobs
 from queuectl.job import JobState
@@ -22,7 +22,7 @@ from queuectl.outcome import Exited, Signalled, SpawnFailed, TimedOut
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import Job, Run
     from queuectl.new_job import NewJob, Receipt
     from queuectl.store.base import Store

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
     from queuectl.registration import EngineRecord
     from queuectl.store.base import Store
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
     from queuectl.jobspec import Document
     from queuectl.new_job import Receipt
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from asyncclick.shell_completion import CompletionItem
 
-from queuectl.cli.options import Invocation
+from queuectl.cli.invocation import Invocation
 from queuectl.cli.text import command_text
 from queuectl.errors import InvalidSetting
 from queuectl.job import JobState

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 from asyncclick.shell_completion import get_completion_class, shell_complete
 
-from queuectl.cli.options import COMPLETION, Invocation, command
+from queuectl.cli.options import COMPLETION, command
 from queuectl.cli.render import emit
 
 if TYPE_CHECKING:
+    from queuectl.cli.invocation import Invocation
     from queuectl.cli.main import Root
 
 __all__ = ["answer", "completion"]

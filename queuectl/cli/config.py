@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import setting_value
-from queuectl.cli.options import Invocation, command, group
+from queuectl.cli.options import command, group
 from queuectl.cli.render import Table, emit, print_document
 from queuectl.settings import SETTINGS, Setting, environment_settings, find_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from queuectl.cli.invocation import Invocation
 
 __all__ = ["config"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
-from queuectl.cli.options import Invocation, command, duration_option, group
+from queuectl.cli.options import command, duration_option, group
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import counted, escape
 from queuectl.errors import StoreMissing, StoreOlder
@@ -17,6 +17,8 @@ from queuectl.store.pruning import prune as prune_store
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from queuectl.cli.invocation import Invocation
 
 __all__ = ["db", "init"]
 

@@ -8,7 +8,7 @@ import asyncclick as click
 
 from queuectl.cli.filters import list_options
 from queuectl.cli.jobs import print_job, print_list
-from queuectl.cli.options import Invocation, command, duration_option, group
+from queuectl.cli.options import command, duration_option, group
 from queuectl.cli.render import print_document
 from queuectl.cli.selection import print_done
 from queuectl.cli.text import counted
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.store.base import Selection, Store
 
 __all__ = ["dlq"]

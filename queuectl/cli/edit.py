@@ -9,11 +9,12 @@ import asyncclick as click
 
 from queuectl.cli.filters import state_option
 from queuectl.cli.job_options import change_options, options_document
-from queuectl.cli.options import Invocation, command
+from queuectl.cli.options import command
 from queuectl.cli.selection import dry_run_option, ids_argument, print_done, select
 from queuectl.job_changes import parse_changes
 
 if TYPE_CHECKING:
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import JobState
 
 __all__ = ["edit"]

@@ -9,19 +9,21 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.job_options import job_options, options_document
-from queuectl.cli.options import Command, Invocation, command
-from queuectl.cli.render import emit, print_document
+from queuectl.cli.options import Command, command
+from queuectl.cli.receipts import print_receipt
+from queuectl.cli.render import print_document
 from queuectl.errors import InvalidJob
 from queuectl.jobspec import merge, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.jobspec import Document
-    from queuectl.new_job import NewJob, Receipt
+    from queuectl.new_job import NewJob
     from queuectl.store.base import Store
 
-__all__ = ["enqueue", "print_receipt", "say_receipt"]
+__all__ = ["enqueue"]
 
 PUT_DASHES = (
     "put -- before the command if it is a program with options: queuectl enqueue [OPTION]... -- PROGRAM [ARG]..."
@@ -146,17 +148,3 @@ async def _enqueue_and_show(invocation: Invocation, store: Store, job: NewJob) -
     settings = await invocation.settings(store)
     [receipt] = await store.enqueue([job])
     print_document(job_document(await store.get(receipt.id), settings))
-
-
-def print_receipt(invocation: Invocation, receipt: Receipt) -> None:
-    """Print a job's id, and say that it is stored."""
-    emit(receipt.id)
-    say_receipt(invocation, receipt)
-
-
-def say_receipt(invocation: Invocation, receipt: Receipt) -> None:
-    """Say that a job is stored."""
-    if receipt.existing:
-        invocation.say(f"{receipt.id} is already there", mark="=")
-    else:
-        invocation.say(f"enqueued {receipt.id} in {receipt.queue}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode, exit_code_of
-from queuectl.cli.options import Output
+from queuectl.cli.invocation import Output
 from queuectl.cli.text import escape
 from queuectl.errors import OutcomeUnknown, QueuectlError
 

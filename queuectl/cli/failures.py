@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from queuectl.cli.text import counted, escape
 
 if TYPE_CHECKING:
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
 
 __all__ = ["Failures"]
 

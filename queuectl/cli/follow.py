@@ -11,7 +11,7 @@ from queuectl.output import START
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import Job
     from queuectl.output import Position, RunOutput
     from queuectl.store.base import Store

@@ -8,8 +8,9 @@ import asyncclick as click
 
 from queuectl.cli.documents import job_document
 from queuectl.cli.filters import list_options, state_option
+from queuectl.cli.invocation import Invocation, Output
 from queuectl.cli.job_page import print_job_page
-from queuectl.cli.options import Invocation, Output, command
+from queuectl.cli.options import command
 from queuectl.cli.render import Table, emit, in_pages, print_document, print_documents, print_line
 from queuectl.cli.text import command_text, state_text, when_text
 from queuectl.output import RunOutput

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import run_document
-from queuectl.cli.options import Invocation, command
+from queuectl.cli.options import command
 from queuectl.cli.raw import print_bytes
 from queuectl.cli.render import print_document
 from queuectl.cli.text import counted
@@ -19,6 +19,7 @@ from queuectl.output import START, RunOutput
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import Run
     from queuectl.output import Position
     from queuectl.store.base import Store

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
 
 __all__ = ["Display", "has_bar", "new_bar", "shown"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import queue_document, rules_document
-from queuectl.cli.options import Invocation, Output, command, group
+from queuectl.cli.invocation import Invocation, Output
+from queuectl.cli.options import command, group
 from queuectl.cli.queues import print_queues, queues_of
 from queuectl.cli.render import emit, print_document, print_line
 from queuectl.cli.text import rules_text

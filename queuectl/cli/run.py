@@ -11,7 +11,7 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.failures import Failures
-from queuectl.cli.options import Invocation, command, duration_option
+from queuectl.cli.options import command, duration_option
 from queuectl.cli.progress import shown
 from queuectl.cli.render import print_document
 from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.engine import EngineReport
     from queuectl.events import Listener
     from queuectl.registration import QueueCounts

@@ -14,7 +14,7 @@ from queuectl.store.base import JobFilter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queuectl.cli.options import Invocation
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import JobState
     from queuectl.store.base import Selection, Store
 

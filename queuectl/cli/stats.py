@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.cli.documents import stats_document
 from queuectl.cli.engines import uptime
-from queuectl.cli.options import Invocation, command
+from queuectl.cli.options import command
 from queuectl.cli.render import print_document, print_fields
 from queuectl.cli.text import age
 from queuectl.duration import format_duration
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.registration import Stats
 
 __all__ = ["stats"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.cli.documents import status_document, total_jobs
 from queuectl.cli.engines import ENGINE_HEADINGS, engine_row, live
-from queuectl.cli.options import Invocation, command
+from queuectl.cli.options import command
 from queuectl.cli.queues import print_queues, queues_of
 from queuectl.cli.render import Table, emit, print_document
 from queuectl.queue_rules import QueueRules
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.registration import EngineRecord, QueueCounts
 
 __all__ = ["status"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
-from queuectl.cli.options import Invocation, command
+from queuectl.cli.options import command
 from queuectl.cli.selection import print_done, select, selection_options
 from queuectl.cli.text import counted
 from queuectl.errors import JobNotFound, WrongState
@@ -17,6 +17,7 @@ from queuectl.transition import Action
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.store.base import Store
 
 __all__ = ["cancel", "delete", "hold", "release", "retry"]

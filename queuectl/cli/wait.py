@@ -12,7 +12,7 @@ from queuectl.cli.documents import job_document
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.failures import Failures
 from queuectl.cli.looks import looks
-from queuectl.cli.options import Invocation, command, duration_option
+from queuectl.cli.options import command, duration_option
 from queuectl.cli.progress import has_bar, new_bar
 from queuectl.cli.render import print_document
 from queuectl.cli.text import escape
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import timedelta
 
+    from queuectl.cli.invocation import Invocation
     from queuectl.job import Job
     from queuectl.store.base import Store
 

@@ -9,7 +9,8 @@ import asyncclick as click
 from queuectl.cli.background import start_in_background
 from queuectl.cli.documents import engine_document
 from queuectl.cli.engines import ENGINE_HEADINGS, GONE, engine_row, engine_state, find_engines
-from queuectl.cli.options import Invocation, Output, command, group
+from queuectl.cli.invocation import Invocation, Output
+from queuectl.cli.options import command, group
 from queuectl.cli.render import Table, emit, print_document, print_line
 from queuectl.cli.run import WORKERS, run_engine, run_options
 from queuectl.cli.text import counted

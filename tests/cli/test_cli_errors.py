@@ -19,7 +19,7 @@ import pytest
 from queuectl import __version__, errors
 from queuectl.cli.errors import expects_json, innermost, report
 from queuectl.cli.exits import ExitCode, exit_code_of
-from queuectl.cli.options import Invocation
+from queuectl.cli.invocation import Invocation
 from queuectl.errors import JobNotFound, OutcomeUnknown, QueuectlError, StoreFull
 from tests.cli.shell import wait_for
 

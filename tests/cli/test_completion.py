@@ -153,5 +153,6 @@ def test_commands_are_completed_without_loading_any(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     loaded = loaded_by()
     assert {name for name in loaded if name.startswith("queuectl.cli.")} == {
-        f"queuectl.cli.{name}" for name in ("completion", "exits", "main", "options", "render", "terminal")
+        f"queuectl.cli.{name}"
+        for name in ("completion", "exits", "invocation", "main", "options", "render", "terminal")
     }

@@ -57,7 +57,10 @@ def test_storing_a_job_loads_nothing_else(words: list[str]) -> None:
     superfluous |= NEVER | (ONLY_FOR_SOME_JOBS if len(words) == 1 else set())
     assert loaded & superfluous == set()
     assert {name for name in loaded if name.startswith("queuectl.cli.")} == {
-        f"queuectl.cli.{name}" for name in ("enqueue", "exits", "job_options", "main", "options", "render", "terminal")
+        f"queuectl.cli.{name}"
+        for name in (
+            *("enqueue", "exits", "invocation", "job_options", "main", "options", "receipts", "render", "terminal"),
+        )
     }
 
 
@@ -71,5 +74,5 @@ def test_looking_loads_no_engine_and_no_tables(args: list[str], terminal: Termin
 def test_help_loads_no_command() -> None:
     loaded = loaded_by("--help")
     assert {name for name in loaded if name.startswith("queuectl.cli.")} == {
-        f"queuectl.cli.{name}" for name in ("exits", "main", "options", "terminal")
+        f"queuectl.cli.{name}" for name in ("exits", "invocation", "main", "options", "terminal")
     }
