@@ -1,6 +1,7 @@
 """Whether a drain grows slower with what else is in the store: its speed beside that of a store without it.
 
-    python -m benchmarks.backlog [--cases pending completed future] [--sizes 10000 100000 1000000] [--pairs 10]
+    python -m benchmarks.backlog [--cases pending completed future paused parked] [--sizes 10000 100000 1000000]
+        [--pairs 10]
 
 Each store is built once, checkpointed, and copied for each measurement. A measurement runs a small queue to its end
 with `queuectl run` as a whole process, once alone and once with the backlog in the same queue; then `xargs` runs the
@@ -9,6 +10,7 @@ same commands. These take turns. The last job of the small queue stops the engin
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,10 @@ from benchmarks import stores
 from benchmarks.benchmark import Benchmark, NothingMeasured, say
 from benchmarks.figures import Figure, Row, at_least
 from benchmarks.processes import queuectl, timed, xargs
-from queuectl import JobState, NewJob
+from queuectl import JobState, NewJob, open_store
+from queuectl.registration import NewEngine
+from queuectl.store.ids import new_id
+from queuectl.store.liveness import this_process
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -32,6 +37,9 @@ STOP = "kill $PPID"
 """A command that makes its own engine drain."""
 GOAL = at_least(0.95)
 DAY = timedelta(days=1)
+_HOLDER = "holder"
+"""The queue of the job that holds the key."""
+_LONG_LEASE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +59,38 @@ def _future(store: Path, size: int) -> None:
     stores.fill(store, NewJob(COMMAND, priority=1, run_at=datetime.now(UTC) + DAY), size)
 
 
+def _paused(store: Path, size: int) -> None:
+    stores.fill(store, NewJob(COMMAND, priority=1, queue="paused"), size)
+
+    async def pause() -> None:
+        async with open_store(store) as opened:
+            await opened.set_queue("paused", {"paused": True})
+
+    asyncio.run(pause())
+
+
+def _parked(store: Path, size: int) -> None:
+    stores.fill(store, NewJob(COMMAND, queue=_HOLDER, concurrency_key="key"), 1)
+    stores.fill(store, NewJob(COMMAND, priority=1, concurrency_key="key"), size)
+
+    async def park() -> None:
+        async with open_store(store) as opened:
+            # It lives as long as this process does, and holds the key in each copy of the store.
+            engine = NewEngine(new_id(), this_process(), 1, _LONG_LEASE)
+            await opened.register_engine(engine)
+            await opened.claim(engine.id, 0, [_HOLDER])
+            while (await opened.look(engine.id, None, 1)).ready:
+                await opened.claim(engine.id, 1, None)
+
+    asyncio.run(park())
+
+
 CASES: Mapping[str, Case] = {
     "pending": Case("pending behind it", _pending),
     "completed": Case("completed before it", stores.complete),
     "future": Case("of higher priority in the future", _future),
+    "paused": Case("of higher priority in a paused queue", _paused),
+    "parked": Case("of higher priority whose key is full", _parked),
 }
 
 

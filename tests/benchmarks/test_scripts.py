@@ -36,7 +36,9 @@ TINY = {
 }
 ROWS: dict[str, list[dict[str, int | float | str]]] = {
     "drain": [{"workers": 1}, {"workers": 2}],
-    "backlog": [{"kind": kind, "size": 10, "workers": 2} for kind in ("pending", "completed", "future")],
+    "backlog": [
+        {"kind": kind, "size": 10, "workers": 2} for kind in ("pending", "completed", "future", "paused", "parked")
+    ],
     "claims": [{"workers": 1}, {"workers": 4}],
     "ingest": [{"way": "batch"}, {"way": "singles"}],
     "pickup": [{"percentile": 0.5}, {"percentile": 0.99}, {}],
