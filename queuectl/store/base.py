@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from queuectl.store.selection import JobFilter, Selection, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -238,8 +238,12 @@ class WorkerStore(Protocol):
             LeaseLost: the job is not held under that claim any more.
         """
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """End the run of a job whose own engine is not registered any more, in the name of `engine_id`.
+
+        With `is_gone` the engine may still be registered: its process has provably ended, and will say nothing more.
 
         Raises:
             EngineFenced: `engine_id` is not registered any more.
@@ -279,8 +283,8 @@ class EngineStore(Protocol):
         Its jobs stay as they are, for `orphans`.
         """
 
-    async def orphans(self) -> list[Job]:
-        """Give the processing jobs whose engine is not registered any more."""
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
+        """Give the processing jobs whose engine is not registered any more, or is one of these."""
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """Tell what an engine wants to know, without any lock; ready jobs are counted up to `limit`.

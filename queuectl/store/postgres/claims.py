@@ -131,11 +131,11 @@ async def _refusal(transaction: Transaction, claim: Claim) -> LeaseLost | None:
     return None if await transaction.row(sql.ends.IS_RECORDED, rows.claim(claim)) else refusals.lost(claim)
 
 
-async def rescue(transaction: Transaction, engine_id: str, end: End) -> None:
+async def rescue(transaction: Transaction, engine_id: str, end: End, *, is_gone: bool) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if await transaction.row(sql.engines.LOCK_ENGINE, {"id": engine_id}) is None:
         raise refusals.fenced(engine_id)
-    if not await end_runs(transaction, [end], sql.ends.BY_ANOTHER):
+    if not await end_runs(transaction, [end], sql.ends.AFTER_ITS_HOLDER if is_gone else sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
 
 

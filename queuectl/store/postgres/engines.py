@@ -10,7 +10,7 @@ from queuectl.store.ends import given_back
 from queuectl.store.postgres import claims, rows, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from queuectl.job import Job
     from queuectl.registration import EngineRecord, NewEngine
@@ -59,9 +59,9 @@ async def fence(transaction: Transaction, engine: EngineRecord) -> bool:
     return await transaction.row(sql.engines.IS_REGISTERED, {"id": engine.id}) is None
 
 
-async def orphans(transaction: Transaction) -> list[Job]:
+async def orphans(transaction: Transaction, gone: Collection[str]) -> list[Job]:
     """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
-    return [rows.job(row) for row in await transaction.rows(sql.engines.ORPHANS)]
+    return [rows.job(row) for row in await transaction.rows(sql.engines.ORPHANS, {"gone": list(gone)})]
 
 
 async def look(transaction: Transaction, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:

@@ -20,7 +20,7 @@ from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -164,10 +164,12 @@ class PostgresStore:
             raise refusal
         return following
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """See `WorkerStore.rescue`."""
-        end = End(job.claim, execution, transition)
-        await self._writing.submit(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+        work = partial(claims.rescue, engine_id=engine_id, end=End(job.claim, execution, transition), is_gone=is_gone)
+        await self._writing.submit(work, rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 
@@ -200,9 +202,9 @@ class PostgresStore:
         """See `EngineStore.fence`."""
         return await self._writing.submit(partial(engines.fence, engine=engine), rank=Rank.BEAT)
 
-    async def orphans(self) -> list[Job]:
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
         """See `EngineStore.orphans`."""
-        return await self._reader.run(engines.orphans)
+        return await self._reader.run(partial(engines.orphans, gone=gone))
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""

@@ -15,7 +15,7 @@ from queuectl.timestamp import from_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from queuectl.job import Job
     from queuectl.registration import EngineRecord, NewEngine
@@ -63,9 +63,9 @@ def fence(connection: sqlite3.Connection, engine: EngineRecord) -> bool:
     return not claims.is_registered(connection, engine.id)
 
 
-def orphans(connection: sqlite3.Connection) -> list[Job]:
+def orphans(connection: sqlite3.Connection, gone: Collection[str]) -> list[Job]:
     """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
-    return [rows.job(row) for row in connection.execute(sql.engines.ORPHANS)]
+    return [rows.job(row) for row in connection.execute(sql.engines.ORPHANS, (to_json(list(gone)),))]
 
 
 def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] | None, limit: int, now: int) -> Look:

@@ -21,7 +21,7 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -162,10 +162,12 @@ class SqliteStore:
             raise refusal
         return job
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """See `WorkerStore.rescue`."""
         end = sqlite.claims.End(job.claim, execution, transition)
-        work = partial(sqlite.claims.rescue, engine_id=engine_id, end=end, now=self._now_ms())
+        work = partial(sqlite.claims.rescue, engine_id=engine_id, end=end, is_gone=is_gone, now=self._now_ms())
         await self._writing.submit(work, rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
@@ -201,9 +203,9 @@ class SqliteStore:
         """See `EngineStore.fence`."""
         return await self._writing.submit(partial(sqlite.engines.fence, engine=engine), rank=Rank.BEAT)
 
-    async def orphans(self) -> list[Job]:
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
         """See `EngineStore.orphans`."""
-        return await self._read(sqlite.engines.orphans)
+        return await self._read(partial(sqlite.engines.orphans, gone=gone))
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""

@@ -8,7 +8,10 @@ BY_HOLDERS = "engine_id IN (SELECT id FROM registered)"
 """For FINISH: runs are ended by the engines that hold the jobs."""
 
 BY_ANOTHER = "NOT EXISTS (SELECT FROM registered)"
-"""For FINISH: a run is ended in place of an engine that is gone."""
+"""For FINISH: a run is ended in place of an engine that was taken off."""
+
+AFTER_ITS_HOLDER = "true"
+"""For FINISH: a run is ended in place of an engine whose process has ended, be it taken off or not."""
 
 FINISH = f"""
 WITH registered AS MATERIALIZED ({LOCK_ENGINES}), ended AS (
@@ -47,8 +50,8 @@ RETURNING jobs.id, jobs.engine_id, jobs.claim_token, jobs.seq, jobs.runs
 """
 """Records the ends of runs and moves their jobs on, where they are held under their claims; others are passed over.
 
-Formatted with: BY_HOLDERS or BY_ANOTHER. Parameters: as `rows.ends` gives them, and now. Rows: the claims that were
-held and are over now, with their runs.
+Formatted with: BY_HOLDERS, BY_ANOTHER or AFTER_ITS_HOLDER. Parameters: as `rows.ends` gives them, and now. Rows: the
+claims that were held and are over now, with their runs.
 """
 
 IS_RECORDED = """

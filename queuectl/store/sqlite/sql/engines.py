@@ -32,5 +32,9 @@ FENCE = "DELETE FROM engines WHERE id = ? AND beats = ?"
 
 ORPHANS = f"""
 SELECT {JOB_COLUMNS} FROM jobs
-WHERE state = 'processing' AND engine_id NOT IN (SELECT id FROM engines) ORDER BY seq
+WHERE state = 'processing' AND engine_id NOT IN (
+    SELECT id FROM engines WHERE id NOT IN (SELECT value FROM json_each(?))
+)
+ORDER BY seq
 """
+"""Parameters: a JSON array of ids of engines that are gone, be they taken off or not."""
