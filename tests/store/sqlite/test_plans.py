@@ -10,10 +10,12 @@ import pytest
 from queuectl.job import JobState
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.migrate import load_migrations
-from queuectl.store.sqlite import jobs
+from queuectl.store.sqlite import engines, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+NOW = 1_700_000_000_000
 
 
 @pytest.fixture
@@ -33,6 +35,26 @@ def steps(connection: sqlite3.Connection, where: JobFilter) -> list[str]:
     connection.set_trace_callback(None)
     [statement] = statements
     return [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+CHORES: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "beat": lambda connection: engines.beat(connection, "e1", NOW),
+    "engines": engines.engines,
+    "look": lambda connection: engines.look(connection, "e1", None, 4, NOW),
+    "is_idle": lambda connection: engines.is_idle(connection, None, NOW),
+    "orphans": lambda connection: engines.orphans(connection, ["e2"]),
+}
+
+
+@pytest.mark.parametrize("chore", CHORES)
+def test_what_engines_do_all_the_time_never_reads_all_jobs(connection: sqlite3.Connection, chore: str) -> None:
+    connection.execute("INSERT INTO engines VALUES ('e1', 'h', '', '', 1, '', 1, 30000, NULL, '1', 0, 0, 0, 0)")
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    CHORES[chore](connection)
+    connection.set_trace_callback(None)
+    found = [step for text in statements for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+    assert not [step for step in found if step == "SCAN jobs"]
 
 
 RARE = [JobState.BLOCKED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
