@@ -137,6 +137,17 @@ class GroupWriter(ABC, Generic[Work]):
         return request.answer
 
     async def _serve(self) -> None:
+        try:
+            await self._serve_all()
+        except Exception as fault:
+            # Nobody serves any more: those who wait must hear of it, and nobody may wait again.
+            self._closing.set()
+            for request in self._waiting:
+                if not request.answer.done():
+                    request.answer.set_exception(fault)
+            raise
+
+    async def _serve_all(self) -> None:
         while True:
             if requests := self._take():
                 await self._serve_units(_units(requests))
