@@ -35,9 +35,11 @@ class Rank(IntEnum):
     """Who goes first: an engine that cannot beat loses its jobs, and a result is worth more than a new start."""
 
     BEAT = 0
-    FINISH = 1
-    CLAIM = 2
-    CLIENT = 3
+    REPORT = 1
+    """Before the ends that are stored by one call, as one of them may be that of this run: then it comes too late."""
+    FINISH = 2
+    CLAIM = 3
+    CLIENT = 4
 
 
 @dataclass(slots=True, eq=False)
