@@ -150,7 +150,7 @@ class JobStore(Protocol):
         ``delete``: the job is gone, with its runs and output; open dependencies on it are decided.
 
         With a filter, jobs whose state does not allow the action are left out; with ids, each of them must allow it.
-        With `dry_run` nothing is changed.
+        With `dry_run` nothing is changed, and a store that was opened to be read only will do.
 
         Raises:
             JobNotFound: one of the ids is unknown.

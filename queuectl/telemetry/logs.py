@@ -6,6 +6,7 @@ Jobs are named by their ids. What they run, and with which environment, is never
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
@@ -68,7 +69,15 @@ def _json_lines() -> list[Processor]:
 
 
 def log_event(event: Event) -> None:
-    """Write one event: what is routine from level debug or info on, what a person should look at as a warning."""
+    """Write one event: what is routine from level debug or info on, what a person should look at as a warning.
+
+    A line that cannot be written is lost: an engine goes on where its log has no reader, or no space, any more.
+    """
+    with suppress(OSError):
+        _write(event)
+
+
+def _write(event: Event) -> None:
     match event:
         case JobClaimed() | JobFinished() | JobRescued() | LeaseLost():
             _log_job(event)

@@ -45,6 +45,18 @@ def test_an_engine_that_ends_by_itself_says_what_it_did(queuectl: Shell) -> None
     assert '"event": "job claimed"' in queuectl.ok("run", "--until-idle", "-v").err
 
 
+def test_an_engine_goes_on_when_nobody_reads_its_log_any_more(queuectl: Shell, terminal: Terminal) -> None:
+    queuectl.ok("db", "init")
+    process = terminal.start("run", "--workers", "1")
+    assert process.stderr is not None
+    assert b"engine started" in process.stderr.readline()
+    process.stderr.close()
+    queuectl.ok("enqueue", "--wait", "true")
+    queuectl.ok("enqueue", "--wait", "true")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 141
+
+
 def test_a_job_that_dies_makes_the_answer_no(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--max-retries", "1", "false")
     result = queuectl("run", "--until-idle", "--json")

@@ -140,7 +140,7 @@ class PostgresStore:
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
         said = claims.Report(claim, pid, pid_start, output)
-        if refusal := await self._writing.post("report", claims.report, said, rank=Rank.FINISH):
+        if refusal := await self._writing.post("report", claims.report, said, rank=Rank.REPORT):
             raise refusal
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:

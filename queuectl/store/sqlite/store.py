@@ -137,7 +137,7 @@ class SqliteStore:
         """See `WorkerStore.report`."""
         now = self._now_ms()
         work = partial(sqlite.claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=now)
-        await self._writing.submit(work, rank=Rank.FINISH)
+        await self._writing.submit(work, rank=Rank.REPORT)
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""

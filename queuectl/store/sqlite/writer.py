@@ -67,9 +67,11 @@ class Writer(GroupWriter[Work]):
 
     async def close(self) -> None:
         """Serve those who wait already, then close the connection."""
-        await self.stop()
-        self._bell.close()
-        await self._connection.close()
+        try:
+            await self.stop()
+        finally:
+            self._bell.close()
+            await self._connection.close()
 
     async def submit(
         self,
