@@ -19,6 +19,8 @@ __all__ = [
     "EngineStarted",
     "EngineStopped",
     "Event",
+    "GuardianLost",
+    "GuardianStruck",
     "JobClaimed",
     "JobFinished",
     "JobRescued",
@@ -82,6 +84,20 @@ class EngineCutOff:
     """This engine cannot reach the store, and others soon take it for dead. It stops its commands and starts anew."""
 
     engine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianLost:
+    """The process that kills this engine's commands when the engine cannot is not there; another one is started."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianStruck:
+    """The guardian has killed this engine's commands, because the engine had not been heard of for too long."""
+
+    running: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,8 @@ Event: TypeAlias = (
     | EngineStopped
     | EngineFenced
     | EngineCutOff
+    | GuardianLost
+    | GuardianStruck
     | JobClaimed
     | JobFinished
     | LeaseLost

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from queuectl.engine.drain import Drain
+    from queuectl.engine.guardian import Guardian
     from queuectl.engine.idle import Idle
     from queuectl.engine.live_settings import LiveSettings
     from queuectl.engine.registration import Registration
@@ -35,6 +36,7 @@ class EngineContext:
     registration: Registration
     settings: LiveSettings
     running: Running
+    guardian: Guardian
     idle: Idle
     drain: Drain
     emit: Listener

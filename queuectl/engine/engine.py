@@ -12,6 +12,7 @@ from queuectl import events
 from queuectl.duration import format_duration
 from queuectl.engine.context import EngineContext
 from queuectl.engine.drain import Drain
+from queuectl.engine.guardian import Guardian
 from queuectl.engine.idle import Idle
 from queuectl.engine.live_settings import LiveSettings
 from queuectl.engine.pidfd_child import hide_descriptors
@@ -78,6 +79,7 @@ class Engine:
             registration=Registration(store, engine, running, self._emit),
             settings=LiveSettings(store, settings, self._emit),
             running=running,
+            guardian=Guardian(settings.lease, self._emit),
             idle=Idle(workers),
             drain=Drain(),
             emit=self._emit,
@@ -128,6 +130,8 @@ class Engine:
     async def _work(self) -> None:
         context = self._context
         async with anyio.create_task_group() as services:
+            if not context.store.is_on_one_machine:
+                await services.start(context.guardian.run)
             services.start_soon(self._heartbeat.run)
             # First of all, so that what a crash left behind runs again before anything new.
             await self._rescuer.rescue()

@@ -15,11 +15,11 @@ from queuectl.engine.process_group import is_over
 from queuectl.store.liveness import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from queuectl.job import Job
+    from queuectl.job import Claim, Job
 
-__all__ = ["kill_leftovers"]
+__all__ = ["Hunt", "kill_leftovers"]
 
 _PATIENCE = 5.0
 """Seconds after which what still has not died is left alone."""
@@ -39,14 +39,14 @@ async def kill_leftovers(jobs: Sequence[Job]) -> dict[str, int]:
     Raises:
         OSError: the processes could not be looked through, so there may be more of them; try again.
     """
-    hunt = _Hunt(jobs)
+    hunt = Hunt((job.claim for job in jobs), {job.pid: job.claim for job in jobs if job.pid and _is_still_there(job)})
     deadline = time.monotonic() + _PATIENCE
     while jobs and time.monotonic() < deadline:
         # A look at every process takes longer than the event loop can spare.
         if await asyncio.to_thread(hunt.sweep):
             break
         await asyncio.sleep(_LOOK_EVERY)
-    return hunt.killed
+    return {claim.job_id: killed for claim, killed in hunt.killed.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,15 @@ class _Seen:
     """The execution that its environment names."""
 
 
-class _Hunt:
-    """What is known of the leftovers of some jobs, sweep after sweep."""
+class Hunt:
+    """What is known of the leftovers of some executions, sweep after sweep."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.killed = {job.id: 0 for job in jobs}
-        self._marks = {_mark_of(job): job.id for job in jobs}
-        self._sessions = {job.pid: job.id for job in jobs if job.pid and _is_still_there(job)}
+    def __init__(self, claims: Iterable[Claim], sessions: Mapping[int, Claim] | None = None) -> None:
+        """Look for what runs under these claims. `sessions` are those that are known to belong to them."""
+        self.killed = dict.fromkeys(claims, 0)
+        """How many processes were killed for each claim."""
+        self._marks = {_mark_of(claim): claim for claim in self.killed}
+        self._sessions = dict(sessions or {})
         self._met: set[psutil.Process] = set()
 
     def sweep(self) -> bool:
@@ -73,20 +75,20 @@ class _Hunt:
         seen = list(_processes())
         self._sessions |= {each.session: self._marks[each.mark] for each in seen if each.mark in self._marks}
         self._sessions.pop(os.getsid(0), None)
-        owned = {each.process: job_id for each in seen if (job_id := self._owner(each))}
-        found = {process: job_id for process, job_id in owned.items() if not is_over(process)}
-        for process, job_id in found.items():
+        owned = {each.process: claim for each in seen if (claim := self._owner(each))}
+        found = {process: claim for process, claim in owned.items() if not is_over(process)}
+        for process, claim in found.items():
             if process not in self._met:
                 self._met.add(process)
-                self.killed[job_id] += _kill(process)
+                self.killed[claim] += _kill(process)
         return not found and all(map(is_over, self._met))
 
-    def _owner(self, seen: _Seen) -> str | None:
+    def _owner(self, seen: _Seen) -> Claim | None:
         return self._marks.get(seen.mark) or self._sessions.get(seen.session)
 
 
-def _mark_of(job: Job) -> tuple[str | None, ...]:
-    return job.id, str(job.engine_id), str(job.claim_token)
+def _mark_of(claim: Claim) -> tuple[str | None, ...]:
+    return claim.job_id, claim.engine_id, str(claim.token)
 
 
 def _is_still_there(job: Job) -> bool:

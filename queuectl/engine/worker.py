@@ -22,6 +22,7 @@ from queuectl.transition import Bury, decide
 
 if TYPE_CHECKING:
     from queuectl.engine.context import EngineContext
+    from queuectl.engine.guardian import Guarded
     from queuectl.job import Job
     from queuectl.outcome import Outcome, SpawnFailed
     from queuectl.settings import Settings
@@ -83,14 +84,19 @@ class Worker:
         reach(Failpoint.JOB_CLAIMED)
         if not await self._still_holds(job):
             return _not_started(Interrupted("its lease was lost"))
+        with self._context.guardian.guarding(job.claim) as guarded:
+            return await self._run(job, settings, guarded)
+
+    async def _run(self, job: Job, settings: Settings, guarded: Guarded) -> Execution:
         began = time.monotonic()
         command = await start(spec_of(job, settings, base_env=self._base_env))
         if not isinstance(command, RunningCommand):
             self._note_start(command)
             return _not_started(command)
         self._note_start(None)
+        guarded.started(command.pid)
         with self._context.running.holding(job, command):
-            outcome = await _until_over(command)
+            outcome = self._context.guardian.judge(guarded, await _until_over(command))
         reach(Failpoint.COMMAND_EXITED)
         duration = timedelta(seconds=time.monotonic() - began)
         return Execution(outcome=outcome, duration=duration, output=command.take_output())

@@ -17,6 +17,8 @@ from queuectl.events import (
     EngineFenced,
     EngineStarted,
     EngineStopped,
+    GuardianLost,
+    GuardianStruck,
     JobClaimed,
     JobFinished,
     JobRescued,
@@ -83,6 +85,10 @@ def _write(event: Event) -> None:
             _log_job(event)
         case EngineStarted() | DrainStarted() | StopForced() | EngineStopped() | EngineFenced() | EngineCutOff():
             _log_engine(event)
+        case GuardianLost(reason=reason):
+            _log.warning("nobody guards the running jobs; starting another guardian", reason=reason)
+        case GuardianStruck(running=running):
+            _log.warning("too long without a heartbeat; the guardian has killed what ran", running=running)
         case JobsPruned(count=count):
             _log.info("old jobs deleted", count=count)
         case NoProcessLeft(reason=reason, pause=pause):

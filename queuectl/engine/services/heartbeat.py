@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from queuectl.engine.guardian import LONGEST_SILENCE
 from queuectl.errors import EngineFenced
 
 if TYPE_CHECKING:
@@ -17,16 +18,13 @@ __all__ = ["BEATS_PER_LEASE", "Heartbeat"]
 
 BEATS_PER_LEASE = 6
 
-_LONGEST_SILENCE = 2 / 3
-"""The share of a lease after which an engine that is cut off kills its commands: before others count the whole."""
-
 
 class Heartbeat:
     """Raises the engine's counter in the store, six times a lease on the monotonic clock."""
 
     def __init__(self, context: EngineContext, lease: timedelta) -> None:
         self._context = context
-        self._longest_silence = (lease * _LONGEST_SILENCE).total_seconds()
+        self._longest_silence = (lease * LONGEST_SILENCE).total_seconds()
         self.interval = lease / BEATS_PER_LEASE
         self._beaten_for = ""
         self._stored = 0
@@ -34,7 +32,7 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Beat until cancelled."""
-        self._confirmed = anyio.current_time()
+        self._confirm(anyio.current_time())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_beating)
             if not self._context.store.is_on_one_machine:
@@ -61,7 +59,7 @@ class Heartbeat:
                 await anyio.sleep(left)
             else:
                 await self._context.registration.renew_cut_off(self._context.registration.id)
-                self._confirmed = anyio.current_time()
+                self._confirm(anyio.current_time())
 
     async def next(self) -> None:
         """Wait until the next beat is stored."""
@@ -82,7 +80,12 @@ class Heartbeat:
             await self._context.registration.renew(engine_id)
             stored = 0
         if engine_id == self._context.registration.id:
-            self._confirmed = sent
+            self._confirm(sent)
         self._stored = stored
         self._next.set()
         self._next = anyio.Event()
+
+    def _confirm(self, moment: float) -> None:
+        """Note until when, at the least, nobody can take the engine for dead."""
+        self._confirmed = moment
+        self._context.guardian.confirmed(moment)

@@ -1,0 +1,202 @@
+"""An engine's guardian, as the engine sees it: a child process that kills its commands when it cannot do so itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from queuectl import events
+from queuectl.outcome import Interrupted, Signalled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from anyio.abc import TaskStatus
+
+    from queuectl.job import Claim
+    from queuectl.outcome import Outcome
+
+__all__ = ["LONGEST_SILENCE", "Guarded", "Guardian"]
+
+LONGEST_SILENCE = 2 / 3
+"""The share of a lease after which an engine that is cut off kills its commands, or its guardian does: before others
+count the whole."""
+
+_PROGRAM = Path(__file__).with_name("guardian_main.py")
+_UNHEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE = 1.0
+"""Seconds within which a guardian that lives has read what it was told, or has ended."""
+_AGAIN = 1.0
+"""Seconds before one that died is replaced: it may die again."""
+
+
+class Guarded:
+    """One claim under which a command is started, for as long as it runs."""
+
+    def __init__(self, claim: Claim, tell: Callable[[str], None]) -> None:
+        self._words = f"{claim.job_id} {claim.engine_id} {claim.token}"
+        self._tell = tell
+        self._pid: int | None = None
+        self.is_struck = False
+        """Whether the guardian has killed the command, or would have."""
+
+    def begin(self) -> None:
+        """Tell all that is known of it."""
+        self._tell(f"claim {self._words}")
+        if self._pid is not None:
+            self.started(self._pid)
+
+    def started(self, pid: int) -> None:
+        """Tell the process, which is the leader of its group."""
+        self._pid = pid
+        self._tell(f"start {self._words} {pid}")
+
+    def end(self) -> None:
+        """Tell that it is over."""
+        self._tell(f"end {self._words}")
+
+
+class Guardian:
+    """The child process, and what it was told. Before `run` there is none, and nothing is told to anyone."""
+
+    def __init__(self, lease: timedelta, emit: events.Listener) -> None:
+        self._silence = lease.total_seconds() * LONGEST_SILENCE
+        self._emit = emit
+        self._guarded: set[Guarded] = set()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._died = anyio.Event()
+        self._confirmed = ""
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Have a guardian, and another one when it dies, until cancelled."""
+        while True:
+            try:
+                with self._child():
+                    task_status.started()
+                    await self._died.wait()
+                reason = "it died"
+            except OSError as error:
+                reason = str(error)
+                task_status.started()
+            task_status = anyio.TASK_STATUS_IGNORED
+            self._emit(events.GuardianLost(reason))
+            await anyio.sleep(_AGAIN)
+
+    def confirmed(self, sent: float) -> None:
+        """Tell that a heartbeat has reached the store which was sent at that time of the event loop's clock."""
+        self._confirmed = f"beat {sent}"
+        self._tell(self._confirmed)
+
+    @contextmanager
+    def guarding(self, claim: Claim) -> Iterator[Guarded]:
+        """Have the command killed that is started under a claim within the block, whatever becomes of this engine."""
+        guarded = Guarded(claim, self._tell)
+        self._guarded.add(guarded)
+        # Told before it is started: if the engine dies in the very moment after that, its environment gives it away.
+        guarded.begin()
+        try:
+            yield guarded
+        finally:
+            self._guarded.remove(guarded)
+            guarded.end()
+
+    def judge(self, guarded: Guarded, outcome: Outcome) -> Outcome:
+        """Give what became of a guarded command, as it was killed by the guardian or as it seems."""
+        if outcome == Signalled(signal.SIGKILL):
+            # It says so before it kills, but the event loop may not have come to hear it.
+            self._hear()
+            if guarded.is_struck:
+                return Interrupted("its engine was not heard of in time")
+        return outcome
+
+    @contextmanager
+    def _child(self) -> Iterator[None]:
+        self._process = process = _start(str(self._silence), *sys.path)
+        assert process.stdin is not None  # noqa: S101 - they are pipes
+        assert process.stdout is not None  # noqa: S101
+        os.set_blocking(process.stdin.fileno(), False)
+        os.set_blocking(process.stdout.fileno(), False)
+        self._died = anyio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(process.stdout.fileno(), self._hear)
+        try:
+            self._tell_all()
+            yield
+        finally:
+            self._process = None
+            loop.remove_reader(process.stdout.fileno())
+            _end(process)
+
+    def _tell_all(self) -> None:
+        if self._confirmed:
+            self._tell(self._confirmed)
+        for guarded in tuple(self._guarded):
+            guarded.begin()
+
+    def _tell(self, message: str) -> None:
+        if self._process is None or self._process.stdin is None:
+            return
+        descriptor, line = self._process.stdin.fileno(), f"{message}\n".encode()
+        # A line is written whole or not at all. Where the other end is closed, `_hear` is about to notice.
+        with suppress(BrokenPipeError):
+            try:
+                os.write(descriptor, line)
+            except BlockingIOError:
+                if select.select([], [descriptor], [], _PATIENCE)[1]:
+                    os.write(descriptor, line)
+                else:
+                    self._process.kill()
+
+    def _hear(self) -> None:
+        if self._process is None or self._process.stdout is None:
+            return
+        try:
+            said = os.read(self._process.stdout.fileno(), 64)
+        except BlockingIOError:
+            return
+        if not said:
+            self._died.set()
+            return
+        for guarded in self._guarded:
+            guarded.is_struck = True
+        self._emit(events.GuardianStruck(len(self._guarded)))
+
+
+def _start(*arguments: str) -> subprocess.Popen[bytes]:
+    # A terminal or an init system may ask all that belongs to an engine to end. The guardian ends with the engine, not
+    # before, and is deaf to that from its very first moment.
+    hearing = signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", _PROGRAM, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            # It needs none, and bears no mark of a job where the engine is itself one's command.
+            env={},
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, hearing)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let it end, as it does when nobody speaks to it any more."""
+    with process:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        process.stdin.close()
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
