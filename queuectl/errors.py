@@ -27,6 +27,7 @@
     │   ├── StoreNewer
     │   ├── StoreOlder
     │   ├── StoreLocked
+    │   ├── StoreInUse
     │   ├── StoreFull
     │   ├── StoreReadOnly
     │   ├── StoreUntrusted
@@ -70,6 +71,7 @@ __all__ = [
     "StoreError",
     "StoreForeign",
     "StoreFull",
+    "StoreInUse",
     "StoreLocked",
     "StoreMissing",
     "StoreNewer",
@@ -238,6 +240,12 @@ class StoreLocked(StoreError):
     """Another process held the store's write lock for too long."""
 
     code = "store_locked"
+
+
+class StoreInUse(StoreError):
+    """An engine runs on the store, or may run on it, and must not."""
+
+    code = "store_in_use"
 
 
 class StoreFull(StoreError):

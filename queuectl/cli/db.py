@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncclick as click
 
+from queuectl.cli.copy import copy_store
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import command, duration_option, group
 from queuectl.cli.render import emit, print_document
@@ -115,4 +116,8 @@ async def prune(invocation: Invocation, *, older_than: timedelta | None, dry_run
         invocation.say(f"{'would prune' if dry_run else 'pruned'} {counted(count, 'job')}")
 
 
-db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check, backup, prune)
+db = group(
+    "db",
+    "The store itself: by default the file ./queuectl.db.",
+    *(init, migrate, check, backup, prune, copy_store),
+)

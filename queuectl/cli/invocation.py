@@ -75,12 +75,13 @@ class Invocation:
         """How a list is printed: as the option says, else the environment, else as a table."""
         return self.output or output_from(self.environ)
 
-    def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
-        """Open the store for a command, which waits no longer than `busy_timeout` for its write lock."""
+    def store(self, place: str | None = None, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
+        """Open the store, or another, for a command, which waits no longer than `busy_timeout` for its write lock."""
         # Read in any case, so that what cannot be used is refused before anything is stored.
         settings = Settings.resolve({}, self.environ)
         is_named = "busy_timeout" in environment_settings(self.environ)
-        return open_store(self.url, read_only=read_only, busy_timeout=settings.busy_timeout if is_named else None)
+        busy_timeout = settings.busy_timeout if is_named else None
+        return open_store(place or self.url, read_only=read_only, busy_timeout=busy_timeout)
 
     async def settings(self, store: Store) -> Settings:
         """Put the settings together from the environment and the store."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from queuectl.store.selection import JobFilter, Selection, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.store.contents import Page
     from queuectl.transition import Action, Transition
 
 __all__ = [
@@ -369,6 +370,26 @@ class AdminStore(Protocol):
             InvalidInput: it is a file of the store itself.
             StoreDamaged: the copy is not sound, as the store is not.
             StoreUnavailable: nothing can be written there; or this kind of store has a tool of its own for backups.
+        """
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """Give all that is in the store, but for engines, as it is at one moment, page by page.
+
+        Others go on using the store meanwhile. A run under way stands in its job.
+
+        Raises:
+            StoreError: the store cannot be read to its end.
+        """
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """Take in what another store has given by `unload`, whole or not at all, also where `pages` raises an error.
+
+        The jobs keep their ids, their age, their runs; what they wait for and what was decided about that; and their
+        claim tokens, above which all later ones lie. What is due is ready at once.
+
+        Raises:
+            PlaceTaken: there are jobs, settings or rules of queues here already.
+            Unsupported: a job has what this kind of store does not keep; the message names it.
         """
 
 

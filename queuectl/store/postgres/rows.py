@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from queuectl.job import Job, JobState, Run
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
+from queuectl.transition import Action, allowed_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from queuectl.job import Claim
     from queuectl.new_job import NewJob
     from queuectl.output import Chunk, Gap
+    from queuectl.store.contents import StoredJob, StoredRun
     from queuectl.store.ends import End
 
 Columns = dict[str, Any]
@@ -51,6 +53,72 @@ def new_job(job: NewJob, job_id: str, cwd: str, now: datetime) -> Sequence[objec
         json.dumps(job.command, ensure_ascii=False) if is_argv else job.command,
         Jsonb(dict(job.env)),
         job.stdin,
+    )
+
+
+def stored_job(stored: StoredJob, now: datetime) -> Sequence[object]:
+    """Give the values of COPY_JOBS for a job of another store."""
+    job = stored.job
+    is_argv = not isinstance(job.command, str)
+    return (
+        stored.seq,
+        job.id,
+        job.state.value,
+        job.state in _CLAIMED_FROM and job.run_at <= now,
+        job.queue,
+        job.priority,
+        job.run_at,
+        job.attempts,
+        job.runs,
+        job.crashes,
+        job.created_at,
+        job.updated_at,
+        job.started_at,
+        job.finished_at,
+        job.engine_id,
+        job.worker,
+        job.claim_token,
+        job.pid,
+        job.pid_start,
+        job.exit_code,
+        job.error,
+        job.timeout,
+        job.max_retries,
+        job.backoff,
+        job.backoff_base,
+        job.backoff_max,
+        job.backoff_jitter,
+        None if job.retry_on is None else sorted(job.retry_on),
+        sorted(job.no_retry_on),
+        is_argv,
+        list(job.tags),
+        job.cwd,
+        json.dumps(job.command, ensure_ascii=False) if is_argv else job.command,
+        Jsonb(dict(job.env)),
+        job.stdin,
+    )
+
+
+_CLAIMED_FROM = allowed_from(Action.CLAIM)
+
+
+def stored_run(stored: StoredRun) -> Sequence[object]:
+    """Give the values of COPY_RUNS for a run of another store."""
+    run = stored.run
+    return (
+        stored.seq,
+        run.run,
+        run.attempt,
+        run.engine_id,
+        stored.claim_token,
+        run.worker,
+        run.outcome,
+        run.exit_code,
+        run.signal,
+        run.error,
+        run.started_at,
+        run.finished_at,
+        run.duration,
     )
 
 

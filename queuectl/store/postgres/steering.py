@@ -10,12 +10,12 @@ from queuectl.transition import Action
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from queuectl.new_job import NewJob
+    from queuectl.new_job import Spec
 
 __all__ = ["require_retry", "require_unrelated"]
 
 
-def require_unrelated(jobs: Sequence[NewJob]) -> None:
+def require_unrelated(jobs: Sequence[Spec]) -> None:
     """Let jobs pass that have nothing to do with others.
 
     Raises:

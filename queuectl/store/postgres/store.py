@@ -15,12 +15,12 @@ from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.group import MAX_GROUP, Rank
-from queuectl.store.postgres import claims, engines, figures, jobs, sql, steering
+from queuectl.store.postgres import claims, copying, engines, figures, jobs, sql, steering
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Finding
+    from queuectl.store.contents import Page
     from queuectl.store.postgres.address import Address
     from queuectl.store.postgres.connection import ServerClock, Transaction
     from queuectl.store.postgres.listener import Listener
@@ -276,6 +277,14 @@ class PostgresStore:
     async def back_up(self, place: Path, *, replace: bool = False) -> None:  # noqa: ARG002
         """See `AdminStore.back_up`."""
         raise StoreUnavailable(f"{self._address.shown} is backed up by PostgreSQL's own tool: run pg_dump")
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """See `AdminStore.unload`."""
+        return copying.unload(self._reader.another())
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """See `AdminStore.load`."""
+        await copying.load(self._writing.another(), pages)
 
     # ── Within ───────────────────────────────────────────────────────────────
 

@@ -21,7 +21,7 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
     from queuectl.store.base import Execution, Finding, Selection
+    from queuectl.store.contents import Page
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
     from queuectl.store.sqlite.writer import Writer
@@ -270,6 +271,14 @@ class SqliteStore:
     async def back_up(self, place: Path, *, replace: bool = False) -> None:
         """See `AdminStore.back_up`."""
         await self._read(partial(sqlite.backup.back_up, path=self._path, place=place, replace=replace))
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """See `AdminStore.unload`."""
+        return sqlite.copying.unload(self._path, self._file)
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """See `AdminStore.load`."""
+        await sqlite.copying.load(self._writing.connect(), self._path, self._file, pages, self._now_ms())
 
     # ── Within ───────────────────────────────────────────────────────────────
 

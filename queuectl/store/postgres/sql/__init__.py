@@ -8,6 +8,7 @@ from __future__ import annotations
 from queuectl.store.postgres.sql import (
     actions,
     claims,
+    copying,
     ends,
     engines,
     enqueue,
@@ -23,6 +24,7 @@ from queuectl.store.postgres.sql import (
 __all__ = [
     "actions",
     "claims",
+    "copying",
     "ends",
     "engines",
     "enqueue",
