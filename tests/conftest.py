@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # A busy machine makes single examples slow; pytest's timeout catches a hang.
 settings.register_profile("queuectl", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("queuectl")
+
+# A shell ignores Ctrl-C for what a script puts in the background; commands that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
