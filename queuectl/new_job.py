@@ -31,7 +31,6 @@ __all__ = [
     "OnConflict",
     "Receipt",
     "Spec",
-    "is_generated_id",
     "is_name",
 ]
 
@@ -288,11 +287,6 @@ def _bad_text(job: NewJob, character: str, problem: str) -> InvalidJob:
     keys = ("command", "stdin", "cwd", "unique", "concurrency_key", "tags")
     key = next((key for key in keys if character in "".join(getattr(job, key) or ())), "env")
     return InvalidJob(f"{key} has {problem}")
-
-
-def is_generated_id(job_id: str) -> bool:
-    """Tell whether an id looks as generated ones do: 12 characters of lower-case Crockford base32."""
-    return re.fullmatch(rf"[{ID_ALPHABET}]{{{GENERATED_ID_LENGTH}}}", job_id) is not None
 
 
 class Receipt(NamedTuple):

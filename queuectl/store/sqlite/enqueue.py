@@ -74,7 +74,7 @@ def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callabl
         # Integers: what is neither that nor a float nor a string, the driver looks up an adapter for, each time.
         ready = 1 if run_at <= now else 0
         is_argv, command = (0, job.command) if isinstance(job.command, str) else (1, to_json(job.command))
-        always = (job_id, ready, job.queue, job.priority, run_at, now, is_argv, job.cwd or cwd, command)
+        always = (job_id, ready, job.queue, job.priority, run_at, now, now, is_argv, job.cwd or cwd, command)
         return always + tuple([column(job) for column in columns]) if columns else always
 
     statement = sql.enqueue.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))
