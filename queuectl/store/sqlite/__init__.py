@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         keys,
         listener,
         queues,
+        situation,
         upgrade,
         version,
     )
@@ -44,6 +45,7 @@ __all__ = [
     "keys",
     "listener",
     "queues",
+    "situation",
     "upgrade",
     "version",
 ]

@@ -16,6 +16,7 @@ from queuectl.store.postgres.sql import (
     runs,
     schema,
     settings,
+    situation,
     transactions,
     waiting,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "runs",
     "schema",
     "settings",
+    "situation",
     "transactions",
     "waiting",
 ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         queues,
         runs,
         settings,
+        situation,
         waiting,
     )
 
@@ -42,6 +43,7 @@ __all__ = [
     "queues",
     "runs",
     "settings",
+    "situation",
     "waiting",
 ]
 
