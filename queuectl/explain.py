@@ -28,7 +28,6 @@ from queuectl.reasons import (
     Scheduled,
     WorkersBusy,
 )
-from queuectl.situation import MOST_COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -142,9 +141,7 @@ def _of_its_turn(situation: Situation, alive: Sequence[EngineRecord]) -> Iterato
     if not serving:
         return
     rivals = [jobs for queue, jobs in situation.higher.items() if all(engine.serves(queue) for engine in serving)]
-    higher, earlier = sum(rivals), situation.earlier
-    if higher or earlier:
-        more = max(higher, earlier) > MOST_COUNTED
-        yield JobsAhead(min(higher, MOST_COUNTED), min(earlier, MOST_COUNTED), more)
+    if any(rivals) or situation.earlier:
+        yield JobsAhead(sum(rivals), situation.earlier)
     if all(engine.processing >= engine.workers for engine in serving):
         yield WorkersBusy(sum(engine.workers for engine in serving))

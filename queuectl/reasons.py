@@ -169,8 +169,6 @@ class JobsAhead:
     """
     earlier: int
     """In its queue, with the same priority, due earlier or older."""
-    more: bool
-    """Whether there are more than were counted."""
     code: ClassVar[str] = "jobs_ahead"
 
 

@@ -18,7 +18,7 @@ __all__ = ["MOST_COUNTED", "MOST_NAMED", "Prerequisite", "Situation"]
 MOST_NAMED = 10
 """How many other jobs are named."""
 MOST_COUNTED = 10_000
-"""How many jobs ahead are counted: beyond that it does not matter how many they are."""
+"""How many jobs ahead are counted; there may be more."""
 
 
 class Prerequisite(NamedTuple):
@@ -51,7 +51,7 @@ class Situation:
     holders: tuple[str, ...] = ()
     """The ids of the first `MOST_NAMED` of those."""
     higher: Mapping[str, int] = field(default_factory=dict)
-    """How many jobs of a higher priority are ready, by queue, counted to one more than `MOST_COUNTED` in all.
+    """How many jobs of a higher priority are ready, by queue, counted up to `MOST_COUNTED` in all.
 
     Of its own queue, and of others from which one may start now.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queuectl.cli.text import age, escape
+from queuectl.cli.text import escape, in_time
 from queuectl.errors import AmbiguousId, EngineNotFound, quote
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from queuectl.registration import EngineRecord
 
-__all__ = ["ENGINE_HEADINGS", "GONE", "engine_row", "engine_state", "find_engines", "live", "uptime"]
+__all__ = ["ENGINE_HEADINGS", "GONE", "engine_row", "engine_state", "find_engines", "gone", "live", "uptime"]
 
 GONE = "gone"
 ENGINE_HEADINGS = ("ENGINE", "STATE", "HOST", "PID", "WORKERS", "RUNNING", "QUEUES", "SINCE")
@@ -31,6 +31,11 @@ def engine_state(engine: EngineRecord) -> str:
 def live(engines: Sequence[EngineRecord]) -> list[tuple[EngineRecord, str]]:
     """Pick the engines that are not gone, each with its state."""
     return [(engine, state) for engine in engines if (state := engine_state(engine)) != GONE]
+
+
+def gone(engines: Sequence[EngineRecord]) -> set[str]:
+    """Give the ids of the engines that are gone."""
+    return {engine.id for engine in engines} - {engine.id for engine, _ in live(engines)}
 
 
 def uptime(engines: Sequence[EngineRecord], now: datetime) -> timedelta | None:
@@ -68,5 +73,5 @@ def engine_row(engine: EngineRecord, state: str, now: datetime) -> tuple[str, ..
         str(engine.workers),
         str(engine.processing),
         "all" if engine.queues is None else ", ".join(engine.queues),
-        f"{age(now - engine.started_at)} ago",
+        in_time(engine.started_at, now),
     )

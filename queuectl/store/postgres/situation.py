@@ -34,13 +34,13 @@ async def read(transaction: Transaction, job_id: str) -> Situation:
 
 async def _higher(transaction: Transaction, job: Job) -> dict[str, int]:
     """Count the ready jobs of a higher priority by queue."""
-    found = await transaction.rows(sql.situation.COUNT_HIGHER, {"priority": job.priority, "limit": MOST_COUNTED + 1})
+    found = await transaction.rows(sql.situation.COUNT_HIGHER, {"priority": job.priority, "limit": MOST_COUNTED})
     return {row["queue"]: row["jobs"] for row in found}
 
 
 async def _earlier(transaction: Transaction, job: Job) -> int:
     place = {"queue": job.queue, "priority": job.priority, "run_at": job.run_at, "id": job.id}
-    return await _count(transaction, sql.situation.COUNT_EARLIER, **place, limit=MOST_COUNTED + 1)
+    return await _count(transaction, sql.situation.COUNT_EARLIER, **place, limit=MOST_COUNTED)
 
 
 async def _count(transaction: Transaction, statement: str, **parameters: object) -> int:

@@ -51,12 +51,12 @@ def _higher(connection: sqlite3.Connection, job: Job, now: int) -> dict[str, int
     opened = [of.name for of in limited.open_queues(connection, None, now) if of.name == job.queue or of.most(1)]
     higher: dict[str, int] = {}
     for queue in opened:
-        left = MOST_COUNTED + 1 - sum(higher.values())
+        left = MOST_COUNTED - sum(higher.values())
         [higher[queue]] = connection.execute(sql.situation.COUNT_HIGHER, (queue, job.priority, left)).fetchone()
     return higher
 
 
 def _earlier(connection: sqlite3.Connection, job: Job) -> int:
     place = {"queue": job.queue, "priority": job.priority, "run_at": to_epoch_ms(job.run_at), "id": job.id}
-    count: int = connection.execute(sql.situation.COUNT_EARLIER, {**place, "limit": MOST_COUNTED + 1}).fetchone()[0]
+    count: int = connection.execute(sql.situation.COUNT_EARLIER, {**place, "limit": MOST_COUNTED}).fetchone()[0]
     return count

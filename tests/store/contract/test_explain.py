@@ -117,19 +117,19 @@ async def test_others_go_before_it(store: Store, engine: str) -> None:
         ]
     )
     await add(store, "late")
-    assert await why(store, "job1") == [reasons.JobsAhead(higher=2, earlier=2, more=False)]
+    assert await why(store, "job1") == [reasons.JobsAhead(higher=2, earlier=2)]
     assert await why(store, "urgent") == [Ready()]
     # This one takes nothing of the other queue, and so need not wait for it.
     await store.register_engine(new_engine("engine-2", queues=("default",)))
-    assert await why(store, "job1") == [reasons.JobsAhead(higher=1, earlier=2, more=False)]
-    assert await why(store, "job1", gone={engine}) == [reasons.JobsAhead(higher=1, earlier=2, more=False)]
+    assert await why(store, "job1") == [reasons.JobsAhead(higher=1, earlier=2)]
+    assert await why(store, "job1", gone={engine}) == [reasons.JobsAhead(higher=1, earlier=2)]
 
 
 @pytest.mark.usefixtures("engine")
 async def test_there_is_a_bound_to_what_is_counted(store: Store) -> None:
     before = [NewJob("true", priority=1, queue=f"q{n % 3}") for n in range(MOST_COUNTED + 1)]
     await store.enqueue([*before, NewJob("true", id="job1")])
-    assert await why(store, "job1") == [reasons.JobsAhead(MOST_COUNTED, 0, more=True)]
+    assert await why(store, "job1") == [reasons.JobsAhead(higher=MOST_COUNTED, earlier=0)]
 
 
 # ── What users set ───────────────────────────────────────────────────────────
@@ -183,14 +183,14 @@ async def test_queues_that_start_nothing_now_are_not_ahead(store: Store, engine:
     await store.set_queue("full", {"concurrency": 1})
     await take(store, engine, ["full"])
     await add(store, "job1")
-    assert await why(store, "job1") == [reasons.JobsAhead(higher=2, earlier=0, more=False)]
+    assert await why(store, "job1") == [reasons.JobsAhead(higher=2, earlier=0)]
 
 
 @pytest.mark.steering
 async def test_its_key_is_full(store: Store, engine: str) -> None:
     await store.enqueue([NewJob("true", id=of, concurrency_key="db", concurrency_limit=2) for of in "abcd"])
     await take(store, engine)
-    assert await why(store, "c") == [reasons.JobsAhead(higher=0, earlier=1, more=False)]
+    assert await why(store, "c") == [reasons.JobsAhead(higher=0, earlier=1)]
     running = await take(store, engine)
     assert await why(store, "c") == [reasons.KeyFull("db", 2, 2, ("a", "b"))]
     await store.claim(engine, 3, None)  # It finds them, and parks them.
