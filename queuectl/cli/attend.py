@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -78,8 +77,7 @@ def _leaving_alone(invocation: Invocation, what: str, command: str) -> Iterator[
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
-        place = f" --db {shlex.quote(invocation.db)}" if invocation.db else ""
-        invocation.say(f"{what}; look again with: queuectl{place} {command}", mark="·")
+        invocation.say(f"{what}; look again with: {invocation.line(command)}", mark="·")
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -86,6 +87,11 @@ class Invocation:
     async def settings(self, store: Store) -> Settings:
         """Put the settings together from the environment and the store."""
         return Settings.resolve(await store.settings(), self.environ)
+
+    def line(self, words: str) -> str:
+        """Write the command line that runs another command on the same store, without a password of its URL."""
+        place = self.db if self.db is None or scheme_of(self.db) is None else self.place
+        return f"queuectl {words}" if place is None else f"queuectl --db {shlex.quote(place)} {words}"
 
     def say(self, words: str, mark: str = "✓") -> None:
         """Tell a person what was done. Programs that read JSON are told nothing, nor is who asked for quiet."""

@@ -80,7 +80,8 @@ async def _print_table(invocation: Invocation, store: Store, jobs: AsyncIterator
     """Print jobs as a table, and say whether there were any."""
     settings = await invocation.settings(store)
     paused = {rules.queue for rules in await store.queues() if rules.paused}
-    table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND")
+    spare = ("PRIORITY", "ATTEMPTS", "QUEUE", "WHEN")
+    table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND", spare=spare)
     async for page in in_pages(jobs):
         now = store.now()
         table.print([_row(job, state_text(job, now, paused), settings, now) for job in page])

@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "enqueue": Entry("enqueue:enqueue", "store a job, or a batch of jobs"),
         "list": Entry("jobs:list_jobs", "list jobs"),
         "show": Entry("jobs:show", "show one job whole"),
+        "explain": Entry("explain:explain", "say why a job does not run, and what to do"),
         "logs": Entry("logs:logs", "print what a job's command printed"),
         "wait": Entry("wait:wait", "wait until jobs are final"),
         "cancel": Entry("steering:cancel", "cancel jobs, stopping those that run"),

@@ -8,10 +8,10 @@ import asyncclick as click
 
 from queuectl.cli.background import start_in_background
 from queuectl.cli.documents import engine_document
-from queuectl.cli.engines import ENGINE_HEADINGS, GONE, engine_row, engine_state, find_engines
+from queuectl.cli.engines import GONE, engine_state, find_engines, print_engines
 from queuectl.cli.invocation import Invocation, Output
 from queuectl.cli.options import command, group
-from queuectl.cli.render import Table, emit, print_document, print_line
+from queuectl.cli.render import emit, print_document, print_line
 from queuectl.cli.run import WORKERS, run_engine, run_options
 from queuectl.cli.text import counted
 
@@ -80,7 +80,7 @@ async def list_engines(invocation: Invocation) -> None:
             for document in documents:
                 print_line(document)
         case Output.TABLE if engines:
-            Table(*ENGINE_HEADINGS).print([engine_row(engine, state, now) for engine, state in engines])
+            print_engines(engines, now)
         case Output.TABLE:
             invocation.say("no engine runs; start one with: queuectl run", mark="·")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
     from queuectl.store.contents import Page
     from queuectl.transition import Action, Transition
 
@@ -137,6 +138,13 @@ class JobStore(Protocol):
 
         With the `end` of an earlier answer as `after`, give what has come since then. What was cut out meanwhile and
         had not been given is marked as elsewhere; what had been given, is not.
+        """
+
+    async def situation(self, job_id: str) -> Situation:
+        """Give all that decides whether a job runs, as it is at one moment, at a cost that has a bound.
+
+        Raises:
+            JobNotFound: there is none of exactly that id.
         """
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:

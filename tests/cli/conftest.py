@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("QUEUECTL_") or name in {"DB_PATH", "NO_COLOR"}:
+        if name.startswith("QUEUECTL_") or name in {"COLUMNS", "DB_PATH", "NO_COLOR"}:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

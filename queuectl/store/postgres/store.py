@@ -1,8 +1,8 @@
 """The PostgreSQL store: each method is one function on a transaction, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines` and `figures`; what is not done yet, in `steering`; what each method
-promises, in `store.base`; how a store is opened, in `opening`.
+functions do stands in `jobs`, `claims`, `engines`, `figures` and `situation`; what is not done yet, in `steering`; what
+each method promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.group import MAX_GROUP, Rank
-from queuectl.store.postgres import claims, copying, engines, figures, jobs, sql, steering
+from queuectl.store.postgres import claims, copying, engines, figures, jobs, situation, sql, steering
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
     from queuectl.store.base import Execution, Finding
     from queuectl.store.contents import Page
     from queuectl.store.postgres.address import Address
@@ -106,6 +107,10 @@ class PostgresStore:
     async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
         """See `JobStore.read_output`."""
         return await self._reader.run(partial(jobs.output, job_id=job_id, run=run, after=after))
+
+    async def situation(self, job_id: str) -> Situation:
+        """See `JobStore.situation`."""
+        return await self._reader.run(partial(situation.read, job_id=job_id))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""

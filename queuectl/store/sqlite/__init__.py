@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         keys,
         listener,
         queues,
+        situation,
         upgrade,
         version,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "keys",
     "listener",
     "queues",
+    "situation",
     "upgrade",
     "version",
 ]

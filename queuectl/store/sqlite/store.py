@@ -1,8 +1,8 @@
 """The SQLite store: each method is one function on a connection, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues` and `figures`; what each method
-promises, in `store.base`; how a store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues`, `figures` and `situation`; what each
+method promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
     from queuectl.store.base import Execution, Finding, Selection
     from queuectl.store.contents import Page
     from queuectl.store.sqlite.listener import Listener
@@ -98,6 +99,10 @@ class SqliteStore:
     async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
         """See `JobStore.read_output`."""
         return await self._read(partial(sqlite.jobs.output, job_id=job_id, run=run, after=after))
+
+    async def situation(self, job_id: str) -> Situation:
+        """See `JobStore.situation`."""
+        return await self._read(partial(sqlite.situation.read, job_id=job_id, now=self._now_ms()))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""

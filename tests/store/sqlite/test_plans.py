@@ -10,7 +10,7 @@ import pytest
 from queuectl.job import JobState
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.migrate import load_migrations
-from queuectl.store.sqlite import engines, jobs
+from queuectl.store.sqlite import engines, jobs, sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,3 +87,21 @@ def test_the_jobs_with_a_tag_are_found_by_it_and_in_order(
     found = steps(connection, JobFilter(states=states, tags=("nightly",)))
     assert "job_tags USING PRIMARY KEY (tag=?)" in found[0]
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in found)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (sql.situation.COUNT_HIGHER, "jobs_ready (queue=? AND priority>?)"),
+        (sql.situation.COUNT_EARLIER, "jobs_ready (queue=? AND priority=? AND run_at=? AND seq<?)"),
+        (sql.situation.KEY_HOLDERS, "jobs_keyed (concurrency_key=? AND state=?)"),
+    ],
+    ids=["higher", "earlier", "key"],
+)
+def test_what_stands_around_a_job_is_counted_in_an_index(
+    connection: sqlite3.Connection, statement: str, index: str
+) -> None:
+    names = dict.fromkeys(("queue", "priority", "run_at", "id", "limit"))
+    parameters = names if ":id" in statement else (None,) * statement.count("?")
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert any(step.endswith(index) for step in plan), plan

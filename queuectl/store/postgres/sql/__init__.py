@@ -17,6 +17,7 @@ from queuectl.store.postgres.sql import (
     runs,
     schema,
     settings,
+    situation,
     transactions,
     waiting,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "runs",
     "schema",
     "settings",
+    "situation",
     "transactions",
     "waiting",
 ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         queues,
         runs,
         settings,
+        situation,
         waiting,
     )
 
@@ -44,6 +45,7 @@ __all__ = [
     "queues",
     "runs",
     "settings",
+    "situation",
     "waiting",
 ]
 
