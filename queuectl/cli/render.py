@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from queuectl.cli.documents import Document
 
-__all__ = ["Table", "emit", "in_pages", "print_document", "print_documents", "print_fields", "print_line"]
+__all__ = [
+    "Table",
+    "emit",
+    "in_pages",
+    "print_document",
+    "print_documents",
+    "print_fields",
+    "print_layout",
+    "print_line",
+    "room",
+]
 
 PAGE = 500
 """How many rows are laid out together."""
@@ -103,8 +113,7 @@ class Table:
 
         for row in (self._headings, *rows):
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, row, strict=True)]
-        for line in _lines(self._layout(rows)):
-            emit(line)
+        print_layout(self._layout(rows))
         self._has_begun = True
 
     def _layout(self, rows: Sequence[Sequence[str]]) -> Any:
@@ -112,7 +121,7 @@ class Table:
         from rich.text import Text  # noqa: PLC0415 - as above
 
         *fixed, last = self._widths
-        widths = [*fixed, min(last, _room(sum(fixed) + GAP * len(fixed)))]
+        widths = [*fixed, min(last, room(sum(fixed) + GAP * len(fixed)))]
         layout = Layout(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=not self._has_begun)
         for heading, width in zip(self._headings, widths, strict=True):
             layout.add_column(heading, width=width, no_wrap=True, overflow="ellipsis", header_style="bold")
@@ -121,15 +130,15 @@ class Table:
         return layout
 
 
-def _room(taken: int) -> int:
-    """Give how wide the last column may be, behind columns that take so much."""
+def room(taken: int) -> int:
+    """Give how wide the last column may be, behind columns that take so much: on a terminal what is left of a line."""
     if not sys.stdout.isatty():
         return UNLIMITED
     return max(os.get_terminal_size(sys.stdout.fileno()).columns - taken, MIN_WIDTH)
 
 
-def _lines(renderable: Any) -> list[str]:
-    """Lay something out for stdout, without trailing blanks."""
+def print_layout(renderable: Any) -> None:
+    """Print something that rich lays out, without trailing blanks."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
     has_colour = is_terminal(sys.stdout, os.environ)
@@ -144,7 +153,8 @@ def _lines(renderable: Any) -> list[str]:
     )
     with console.capture() as capture:
         console.print(renderable)
-    return [line.rstrip() for line in capture.get().splitlines()]
+    for line in capture.get().splitlines():
+        emit(line.rstrip())
 
 
 def print_fields(fields: Mapping[str, str]) -> None:
