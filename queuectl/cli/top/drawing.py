@@ -144,8 +144,8 @@ def _foot(view: View) -> Text:
         return Text.assemble(
             ("/", "bold"), escape(view.wanted), ("▏", "blink"), ("  enter keeps it, escape not", "dim")
         )
-    if view.note:
-        return Text(escape(view.note), style="bold")
+    if said := view.note or view.trouble:
+        return Text(escape(said), style="bold")
     if view.page is not Page.LISTS:
         return Text("q back", style="dim")
     wanted = f"/{escape(view.wanted)}  " if view.wanted else ""

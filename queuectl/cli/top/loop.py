@@ -111,11 +111,12 @@ class Top:
                 await self._tails.read(self._store, [self._job])
             else:
                 await self._tails.read(self._store, self._running_in_sight())
+            self._view = replace(self._view, trouble="")
         except JobNotFound as gone:
             self._view = replace(self._view, page=Page.LISTS, note=str(gone))
         except StoreError as trouble:
             # It may come back, as an engine would expect it to.
-            self._view = replace(self._view, note=f"{trouble}")
+            self._view = replace(self._view, trouble=str(trouble))
 
     def _running_in_sight(self) -> list[Job]:
         """Give the running jobs that have room on the screen."""

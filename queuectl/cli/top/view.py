@@ -82,6 +82,8 @@ class View:
     """The job on the page of output."""
     note: str = ""
     """What is to be said until the next key."""
+    trouble: str = ""
+    """Why the store cannot be read, for as long as it cannot."""
 
 
 def selected_row(view: View, listing: Listing) -> tuple[int, Row] | None:
@@ -106,8 +108,10 @@ def press(view: View, key: str, listing: Listing, page_size: int) -> tuple[View,
         return (replace(view, page=Page.LISTS) if is_back else view), None
     if key in _MOVES:
         return _move(view, listing, _MOVES[key], page_size), None
-    if (selected := selected_row(view, listing)) and (answer := _ask(view, key, selected[1].subject)):
-        return answer
+    if selected := selected_row(view, listing):
+        place, row = selected
+        if answer := _ask(_with_cursor(view, listing, place), key, row.subject):
+            return answer
     return _look(view, key), Quit() if key == "q" else None
 
 
@@ -144,6 +148,11 @@ def _move(view: View, listing: Listing, move: tuple[int, str], page_size: int) -
     last = len(listing.rows) - 1
     place = selected[0] + step * {"": 1, _PAGE: max(page_size, 1), _ALL: last}[unit]
     place = min(max(place, 0), last)
+    return _with_cursor(view, listing, place)
+
+
+def _with_cursor(view: View, listing: Listing, place: int) -> View:
+    """Stay at this row from now on, wherever it goes."""
     return replace(view, cursors={**view.cursors, listing.section: Cursor(listing.rows[place].key, place)})
 
 
