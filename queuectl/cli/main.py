@@ -53,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Overview": {
         "status": Entry("status:status", "jobs by state, engines, queues"),
+        "top": Entry("top.command:top", "watch queues, jobs and engines live"),
         "stats": Entry("stats:stats", "runs, failures, durations, throughput"),
     },
     "Store": {

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
     from queuectl.cli.documents import Document
 
-__all__ = ["Table", "emit", "in_pages", "print_document", "print_documents", "print_fields", "print_line"]
+__all__ = [
+    "Table",
+    "emit",
+    "in_pages",
+    "print_document",
+    "print_documents",
+    "print_fields",
+    "print_layout",
+    "print_line",
+    "room",
+]
 
 PAGE = 500
 """How many rows are laid out together."""
@@ -106,15 +116,14 @@ class Table:
 
         for row in (self._headings, *rows):
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, row, strict=True)]
-        for line in _lines(self._layout(rows)):
-            emit(line)
+        print_layout(self._layout(rows))
         self._has_begun = True
 
     def _layout(self, rows: Sequence[Sequence[str]]) -> Any:
         from rich.table import Table as Layout  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        columns = self._fitting(_room(0))
+        columns = self._fitting(room())
         layout = Layout(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=not self._has_begun)
         for place, width in columns.items():
             heading = self._headings[place]
@@ -124,15 +133,15 @@ class Table:
             layout.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in cells))
         return layout
 
-    def _fitting(self, room: int) -> dict[int, int]:
+    def _fitting(self, length: int) -> dict[int, int]:
         """Give the columns that are shown in a line that is so long, by their places, each with its width."""
         *fixed, last = range(len(self._headings))
         shown = {place: self._widths[place] for place in fixed}
         wanted = self._widths[last]
         for heading in self._spare:
-            if _taken(shown) + min(wanted, MIN_WIDTH) > room:
+            if _taken(shown) + min(wanted, MIN_WIDTH) > length:
                 del shown[self._headings.index(heading)]
-        return {**shown, last: max(min(wanted, room - _taken(shown)), 1)}
+        return {**shown, last: max(min(wanted, length - _taken(shown)), 1)}
 
 
 def _taken(columns: Mapping[int, int]) -> int:
@@ -140,13 +149,13 @@ def _taken(columns: Mapping[int, int]) -> int:
     return sum(columns.values()) + GAP * len(columns)
 
 
-def _room(taken: int) -> int:
-    """Give how much of a line is left behind what takes so much of it."""
-    return shutil.get_terminal_size().columns - taken if sys.stdout.isatty() else UNLIMITED
+def room() -> int:
+    """Give how long a line may be."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
-def _lines(renderable: Any) -> list[str]:
-    """Lay something out for stdout, without trailing blanks."""
+def print_layout(renderable: Any) -> None:
+    """Print something that rich lays out, without trailing blanks."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
     has_colour = is_terminal(sys.stdout, os.environ)
@@ -161,7 +170,8 @@ def _lines(renderable: Any) -> list[str]:
     )
     with console.capture() as capture:
         console.print(renderable)
-    return [line.rstrip() for line in capture.get().splitlines()]
+    for line in capture.get().splitlines():
+        emit(line.rstrip())
 
 
 def print_fields(fields: Mapping[str, str]) -> None:
