@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queuectl.queue_rules import Bucket, QueueChanges, QueueRules
+from queuectl.queue_rules import QueueChanges, QueueRules
 from queuectl.store.sqlite import rows, sql
 from queuectl.timestamp import from_epoch_ms
 
@@ -24,8 +24,7 @@ def change(connection: sqlite3.Connection, name: str, changes: QueueChanges, now
     """Set rules of a queue; see `AdminStore.set_queue`."""
     before, bucket = QueueRules(name), None
     if row := connection.execute(sql.queues.QUEUE, (name,)).fetchone():
-        before = rows.queue_rules(row)
-        bucket = None if before.rate is None else Bucket(row[4], from_epoch_ms(row[5]))
+        before, bucket = rows.queue_rules(row), rows.bucket(row)
     after = replace(before, **changes)
     connection.execute(
         sql.queues.SET_QUEUE, rows.queue(after, after.new_bucket(before.rate, bucket, from_epoch_ms(now)))
