@@ -9,6 +9,7 @@ from queuectl.errors import (
     EngineFenced,
     JobNotFound,
     LeaseLost,
+    StoreDamaged,
     StoreNewer,
     StoreOlder,
     UniqueKeyTaken,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from queuectl.job import Claim
 
 __all__ = [
+    "contradicts_itself",
     "fenced",
     "has_form",
     "key_taken",
@@ -109,3 +111,10 @@ def refuse_newer(version: int, known: int, place: str) -> None:
 def replaced_by_older(place: str) -> StoreOlder:
     """Refuse a store that has an older schema than it had a moment ago."""
     return StoreOlder(f"{place} was replaced by one with an older schema: restart, or run 'queuectl db migrate'")
+
+
+def contradicts_itself() -> StoreDamaged:
+    """Refuse to go on where an index names jobs that no table has: whoever tried again would do so for ever."""
+    return StoreDamaged(
+        "the store is damaged: an index names jobs that are not there; see 'queuectl db check', restore a backup"
+    )

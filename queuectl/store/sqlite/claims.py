@@ -77,8 +77,8 @@ def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Seque
     is_registered, holds_some, some_are_due = connection.execute(sql.claims.CLAIM_VIEW, wish).fetchone()
     if not is_registered:
         raise refusals.fenced(engine_id)
-    if some_are_due:
-        connection.execute(sql.waiting.PROMOTE_DUE, wish)
+    if some_are_due and not connection.execute(sql.waiting.PROMOTE_DUE, wish).rowcount:
+        raise refusals.contradicts_itself()
     found = connection.execute(sql.claims.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
     return {job.worker: job for job in map(rows.job, found) if job.worker is not None}
 

@@ -48,7 +48,8 @@ def is_full(connection: sqlite3.Connection, key: str | None, limit: int) -> bool
     [running] = connection.execute(sql.keys.COUNT_KEYED, (key,)).fetchone()
     if running < limit:
         return False
-    connection.execute(sql.keys.PARK, {"key": key, "running": running})
+    if not connection.execute(sql.keys.PARK, {"key": key, "running": running}).rowcount:
+        raise refusals.contradicts_itself()
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queuectl.queue_rules import Bucket
+from queuectl.store import refusals
 from queuectl.store.sqlite import keys, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from queuectl.job import Job
+    from queuectl.queue_rules import Bucket
     from queuectl.store.turns import QueueTurn
 
 __all__ = ["OpenQueue", "open_queues", "take"]
@@ -61,13 +62,14 @@ def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, no
 
 
 def _open_queue(row: rows.Row, now: int) -> OpenQueue:
-    name, concurrency, rate, tokens, refilled_at, processing = row
+    rules, bucket, processing = rows.queue_rules(row), rows.bucket(row), row[-1]
+    moment = from_epoch_ms(now)
     return OpenQueue(
-        name=name,
-        room=None if concurrency is None else max(concurrency - processing, 0),
-        rate=rate,
-        bucket=None if rate is None else Bucket(tokens, from_epoch_ms(refilled_at)).refill(rate, from_epoch_ms(now)),
-        is_rewound=rate is not None and refilled_at > now,
+        name=rules.queue,
+        room=None if rules.concurrency is None else max(rules.concurrency - processing, 0),
+        rate=rules.rate,
+        bucket=None if bucket is None or rules.rate is None else bucket.refill(rules.rate, moment),
+        is_rewound=bucket is not None and bucket.refilled_at > moment,
     )
 
 
@@ -84,7 +86,7 @@ def take(
     opened = {queue.name: queue for queue in open_queues(connection, queues, now)}
     taken: dict[int, Job] = {}
     for worker in workers:
-        seq = _next(connection, opened, turn)
+        seq = _next(connection, opened, turn, is_first=not taken)
         if seq is None:
             break
         wish = {"seq": seq, "engine_id": engine_id, "worker": worker, "now": now}
@@ -96,12 +98,17 @@ def take(
     return taken
 
 
-def _next(connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: QueueTurn) -> int | None:
+def _next(
+    connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: QueueTurn, *, is_first: bool
+) -> int | None:
     """Give the seq of the job that is next and may start. Those before it whose key is full are parked."""
-    names = to_json([queue.name for queue in opened.values() if queue.most(1)])
-    for _ in range(_MOST_PARKED):
-        head = connection.execute(sql.claims.NEXT_HEAD, {"queues": names, "last_queue": turn.last}).fetchone()
+    names = [queue.name for queue in opened.values() if queue.most(1)]
+    wish = {"queues": to_json(names), "last_queue": turn.last}
+    for parked in range(_MOST_PARKED):
+        head = connection.execute(sql.claims.NEXT_HEAD, wish).fetchone()
         if head is None:
+            if names and is_first and not parked:
+                raise refusals.contradicts_itself()
             return None
         seq, key, limit = head
         if not keys.is_full(connection, key, limit):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queuectl.queue_rules import Bucket, QueueChanges, QueueRules
+from queuectl.queue_rules import QueueChanges, QueueRules
 from queuectl.store.sqlite import rows, sql
 from queuectl.timestamp import from_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from queuectl.queue_rules import Bucket
 
 __all__ = ["change", "read", "read_one"]
 
@@ -22,11 +24,9 @@ def read(connection: sqlite3.Connection) -> list[QueueRules]:
 
 def read_one(connection: sqlite3.Connection, name: str) -> tuple[QueueRules, Bucket | None]:
     """Read what is set for a queue, and its bucket as it was when a token was last taken; None without a rate."""
-    row = connection.execute(sql.queues.QUEUE, (name,)).fetchone()
-    if row is None:
-        return QueueRules(name), None
-    rules = rows.queue_rules(row)
-    return rules, None if rules.rate is None else Bucket(row[4], from_epoch_ms(row[5]))
+    if row := connection.execute(sql.queues.QUEUE, (name,)).fetchone():
+        return rows.queue_rules(row), rows.bucket(row)
+    return QueueRules(name), None
 
 
 def change(connection: sqlite3.Connection, name: str, changes: QueueChanges, now: int) -> QueueRules:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from queuectl.errors import StoreDamaged, quote
+from queuectl.errors import InvalidInput, StoreDamaged, quote
 from queuectl.job import Condition, Dependency, Job, JobState, Run
 from queuectl.queue_rules import Bucket, QueueRules
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
@@ -49,7 +49,7 @@ def _reads(read: Callable[[Row], T]) -> Callable[[Row], T]:
     def checked(row: Row) -> T:
         try:
             return read(row)
-        except (LookupError, TypeError, ValueError, OverflowError, OSError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError, OSError, InvalidInput) as error:
             raise StoreDamaged(
                 f"the store is damaged: the row of {quote(row[0])} cannot be read; restore a backup"
             ) from error
@@ -247,9 +247,22 @@ def end_of_run(end: End, now: int) -> Row:
     )
 
 
+@_reads
 def queue_rules(row: Row) -> QueueRules:
-    """Read a row of QUEUES, or the beginning of one of QUEUE."""
+    """Read a row of QUEUES, or the beginning of one of QUEUE or OPEN_QUEUES."""
     return QueueRules(row[0], paused=bool(row[1]), concurrency=row[2], rate=row[3])
+
+
+@_reads
+def bucket(row: Row) -> Bucket | None:
+    """Read the bucket in a row of QUEUE or OPEN_QUEUES; None where the queue has no rate."""
+    return None if row[3] is None else Bucket(float(row[4]), from_epoch_ms(row[5]))
+
+
+@_reads
+def queue_count(row: Row) -> tuple[str, str, int]:
+    """Read a row of COUNTS."""
+    return row[0], _STATES[row[1]], int(row[2])
 
 
 def queue(rules: QueueRules, bucket: Bucket | None) -> Row:
