@@ -152,7 +152,9 @@ class NewJob(Spec):
 
 
 def _refusal(key: str, found: object, allowed: str) -> InvalidJob:
-    return InvalidJob(f"{key} is {quote(found)}: use {allowed}")
+    # Python would write a duration in a form that is none of ours.
+    shown = f"{found.total_seconds():g}s" if isinstance(found, timedelta) else quote(found)
+    return InvalidJob(f"{key} is {shown}: use {allowed}")
 
 
 class _Range(NamedTuple):
@@ -191,7 +193,7 @@ def _check_identity(job: NewJob) -> None:
         raise _refusal("on_conflict", job.on_conflict, "OnConflict.REFUSE or OnConflict.IGNORE")
     for tag in job.tags:
         if not tag:
-            raise _refusal("tags", job.tags, "strings of at least one character")
+            raise _refusal("a tag in tags", tag, _NOT_EMPTY)
 
 
 def is_name(text: str) -> bool:

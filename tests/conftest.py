@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 settings.register_profile("queuectl", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("queuectl")
 
-# A shell ignores Ctrl-C for what a script puts in the background; commands that tests start would inherit that.
+# A shell ignores Ctrl-C for what a script puts in the background, and nohup the end of a terminal; commands that tests
+# start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

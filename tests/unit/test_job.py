@@ -69,8 +69,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("run_at", datetime(2030, 1, 1), "run_at is 2030-01-01 00:00:00: use a time with a time zone, in the years"),  # noqa: DTZ001 - what is refused
     ("run_at", datetime.max.replace(tzinfo=UTC), "use a time with a time zone, in the years 1970 to 9000"),
     ("run_at", datetime.min.replace(tzinfo=UTC), "use a time with a time zone, in the years 1970 to 9000"),
-    ("timeout", timedelta(0), "timeout is 0:00:00: use 1ms to 36525d"),
-    ("timeout", timedelta(microseconds=999), "use 1ms to 36525d"),
+    ("timeout", timedelta(0), "timeout is 0s: use 1ms to 36525d"),
+    ("timeout", timedelta(microseconds=999), "timeout is 0.000999s: use 1ms to 36525d"),
     ("timeout", timedelta.max, "use 1ms to 36525d"),
     ("timeout", 5, "timeout is 5: use 1ms to 36525d"),
     ("max_retries", -1, "max_retries is -1: use an integer from 0 to 1000"),
@@ -99,7 +99,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("env", {"a": "\udfff"}, "env has a lone surrogate (U+DFFF): use valid Unicode"),
     ("stdin", "a\0", f"stdin {NUL}"),
     ("stdin", "\udcff", "stdin has a lone surrogate (U+DCFF): use valid Unicode"),
-    ("tags", ("a", ""), "tags is ('a', ''): use strings of at least one character"),
+    ("tags", ("a", ""), "a tag in tags is '': use a string of at least one character"),
     ("tags", ("a\0",), f"tags {NUL}"),
     ("on_conflict", "ignore", "on_conflict is 'ignore': use OnConflict.REFUSE or OnConflict.IGNORE"),
 ]
