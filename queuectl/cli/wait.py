@@ -11,6 +11,7 @@ import asyncclick as click
 from queuectl.cli.documents import job_document
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.failures import Failures
+from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.looks import looks
 from queuectl.cli.options import command, duration_option
 from queuectl.cli.progress import has_bar, new_bar
@@ -57,6 +58,7 @@ async def wait_for_jobs(
     Raises:
         JobNotFound: one of them is not there, or was deleted before it was seen to be final.
     """
+    await say_what_is_missing(invocation, store, ids)
     states = Counter[JobState]()
     with _shown(invocation, len(ids)) as show:
         async for job in _finals(store, ids, timeout):
