@@ -134,7 +134,8 @@ def test_a_terminal_shows_a_bar_and_names_what_failed(ended: Shell, terminal: Te
     ids = ended.ok("list", "-o", "ids").lines
     code, shown = terminal.on_screen("wait", *ids)
     assert (code, "13/13" in shown) == (1, True)
-    assert shown.endswith("and 2 more jobs\r\n✗ 1 completed, 12 dead\r\n")
+    where = "· see what each printed with: queuectl logs ID"
+    assert shown.endswith(f"and 2 more jobs\r\n{where}\r\n✗ 1 completed, 12 dead\r\n")
     assert shown.count("dead, exit code 3") == 9
     assert "✗ bad: dead, exit code 7" in shown
     assert terminal.on_screen("wait", "good", "-v") == (0, "✓ good: completed\r\n")
