@@ -43,6 +43,7 @@ LINES = {
     "worker list": ["worker list"],
     "status": ["status"],
     "stats": ["stats"],
+    "top": ["top --once"],
     "metrics": ["metrics"],
     "config get": ["config get", "config get workers"],
     "config set": ["config set workers 2"],
