@@ -95,13 +95,13 @@ class Adviser:
     ) -> Advice:
         match reason:
             case reasons.QueuePaused(queue):
-                return Advice(f"its queue {queue} is paused", self._do("resume it", f"queue resume {queue}"))
+                return Advice(f"queue {queue} is paused", self._do("resume it", f"queue resume {queue}"))
             case reasons.QueueFull(queue, processing, concurrency):
-                message = f"its queue {queue} is full: {processing} of at most {counted(concurrency, 'job')} run"
+                message = f"queue {queue} is full: {processing} of at most {counted(concurrency, 'job')} run"
                 return Advice(message, self._do("let more run", f"queue set {queue} --concurrency {processing + 1}"))
             case reasons.RateUsedUp(queue, rate, next_start):
                 message = (
-                    f"the rate of its queue {queue}, {format_rate(rate)}, is used up: "
+                    f"the rate of queue {queue}, {format_rate(rate)}, is used up: "
                     f"the next job starts {in_time(next_start, self._now)} at the earliest"
                 )
                 return Advice(message, self._do("let more start", f"queue set {queue} --rate {format_rate(2 * rate)}"))
@@ -125,10 +125,10 @@ class Adviser:
                 heard = f"engine {silent} was last heard of {in_time(heard_at, self._now)}" if heard_at else ""
                 return Advice(f"{heard}, and no other runs", self._do("start one", "run"))
             case reasons.QueueNotServed(queue, served):
-                message = f"no engine serves its queue {queue}: those that run serve {', '.join(served)}"
+                message = f"no engine serves queue {queue}: those that run serve {', '.join(served)}"
                 return Advice(message, self._do("start one", f"run --queue {queue}"))
             case reasons.EnginesDraining(queue, engines):
-                message = f"all engines that serve its queue {queue} are draining: {', '.join(engines)}"
+                message = f"all engines that serve queue {queue} are draining: {', '.join(engines)}"
                 return Advice(message, self._do("start another", "run"))
             case _:
                 return self._of_its_turn(reason)

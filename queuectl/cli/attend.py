@@ -11,6 +11,7 @@ from queuectl.cli.after import with_whole_ids
 from queuectl.cli.documents import job_document
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.follow import follow_job
+from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.raw import print_both
 from queuectl.cli.receipts import print_receipt, say_receipt
 from queuectl.cli.render import print_document
@@ -49,6 +50,7 @@ async def enqueue_and_attend(invocation: Invocation, job: NewJob, *, is_after: b
 async def _follow(invocation: Invocation, store: Store, receipt: Receipt) -> None:
     # What stands on stdout is the command's.
     say_receipt(invocation, receipt)
+    await say_what_is_missing(invocation, store, [receipt.id])
     say_ended(invocation, await follow_job(invocation, store, receipt.id, print_both))
 
 

@@ -93,9 +93,14 @@ class Invocation:
         place = self.db if self.db is None or scheme_of(self.db) is None else self.place
         return f"queuectl {words}" if place is None else f"queuectl --db {shlex.quote(place)} {words}"
 
+    @property
+    def speaks(self) -> bool:
+        """Whether people are told what is done: not where a program reads JSON, nor who asked for quiet."""
+        return not (self.quiet or self.is_json)
+
     def say(self, words: str, mark: str = "✓") -> None:
-        """Tell a person what was done. Programs that read JSON are told nothing, nor is who asked for quiet."""
-        if not (self.quiet or self.is_json):
+        """Tell a person what was done, if anyone is told."""
+        if self.speaks:
             click.secho(f"{mark} ", fg="red" if mark == "✗" else "green", nl=False, err=True)
             click.echo(words, err=True)
 

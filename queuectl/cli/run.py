@@ -47,7 +47,7 @@ class Tally:
         if isinstance(event, (JobFinished, JobRescued)):
             self._states[event.state] += 1
             if event.state is JobState.DEAD:
-                self.failures.add(event.job.id, _why(event))
+                self.failures.add(event.job.id, event.job.runs, _why(event))
 
     @property
     def ended(self) -> dict[str, int]:
@@ -132,6 +132,7 @@ async def run_engine(
                 # What is loaded by now stays: looked through at each round, it would be most of what there is.
                 gc.freeze()
                 report = await engine.run()
+            await tally.failures.read_last_words(store)
     code = ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
     if until_idle:
         tally.failures.say(invocation)

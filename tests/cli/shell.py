@@ -146,6 +146,13 @@ class Terminal:
         return process.wait(), shown.decode()
 
 
+def start_engine(shell: Shell, terminal: Terminal) -> None:
+    """Start an engine that stays, and wait until it is registered."""
+    shell.ok("db", "init")
+    terminal.start("run", "-q")
+    wait_for(lambda: shell.ok("worker", "list", "-o", "ids").lines != [])
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + PATIENCE

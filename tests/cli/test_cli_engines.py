@@ -70,9 +70,10 @@ def test_what_failed_is_named_at_the_end(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--id", "missing", "--max-retries", "1", "--", "/nowhere/nothing", "x")
     result = queuectl("run", "--until-idle", "--workers", "1")
     assert result.out == ""
-    assert result.err.splitlines()[-3:] == [
+    assert result.err.splitlines()[-4:] == [
         "✗ bad: exit code 7",
         "✗ missing: could not start, exit code 127",
+        "· see what each printed with: queuectl logs ID",
         "✗ 1 completed, 2 dead",
     ]
 
@@ -81,7 +82,8 @@ def test_of_many_failures_ten_are_named(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--max-retries", "1", "-", stdin=b"exit 3\n" * 12)
     result = queuectl("run", "--until-idle")
     assert result.err.count(": exit code 3\n") == 10
-    assert result.err.endswith("✗ and 2 more jobs\n✗ 0 completed, 12 dead\n")
+    where = "· see what each printed with: queuectl logs ID"
+    assert result.err.endswith(f"✗ and 2 more jobs\n{where}\n✗ 0 completed, 12 dead\n")
 
 
 def test_the_log_never_quotes_the_command_or_its_environment(queuectl: Shell) -> None:
@@ -113,7 +115,9 @@ def test_the_workers_come_from_the_option_or_the_setting(queuectl: Shell) -> Non
 
 
 def test_a_terminal_shows_a_progress_bar_with_warnings_above_it(queuectl: Shell, terminal: Terminal) -> None:
-    queuectl.ok("enqueue", "-", stdin=b'true\n{"command": "false", "max_retries": 1, "id": "bad"}')
+    fails = r"printf 'begin\nno\tway\n\n' >&2; exit 3"
+    queuectl.ok("enqueue", "--id", "bad", "--max-retries", "1", fails)
+    queuectl.ok("enqueue", "true")
     ours, theirs = pty.openpty()
     process = terminal.start("run", "--until-idle", stderr=theirs, environ={"TERM": "xterm", "NO_COLOR": "1"})
     assert process.wait() == 1
@@ -121,7 +125,12 @@ def test_a_terminal_shows_a_progress_bar_with_warnings_above_it(queuectl: Shell,
     assert "2/2" in shown
     assert "job dead" in shown
     assert "engine started" not in shown
-    assert shown.rstrip().endswith("✗ 1 completed, 1 dead")
+    failure, *rest = shown.splitlines()[-3:]
+    assert failure.endswith(r"✗ bad: exit code 3: no\tway")
+    assert rest == [
+        "· see what it printed with: queuectl logs bad",
+        "✗ 1 completed, 1 dead",
+    ]
     os.close(ours)
     os.close(theirs)
 

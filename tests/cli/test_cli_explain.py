@@ -50,11 +50,11 @@ WORDS: list[tuple[Reason, str, str]] = [
         "it waits for job a, which had to complete and is dead: a dead job keeps",
         "retry a",
     ),
-    (reasons.QueuePaused("mail"), "its queue mail is paused", "queue resume mail"),
-    (reasons.QueueFull("mail", 2, 2), "its queue mail is full: 2 of at most 2 jobs run", "set mail --concurrency 3"),
+    (reasons.QueuePaused("mail"), "queue mail is paused", "queue resume mail"),
+    (reasons.QueueFull("mail", 2, 2), "queue mail is full: 2 of at most 2 jobs run", "set mail --concurrency 3"),
     (
         reasons.RateUsedUp("mail", 0.5, LATER),
-        "the rate of its queue mail, 30/m, is used up: the next job starts in 1m30s at the earliest",
+        "the rate of queue mail, 30/m, is used up: the next job starts in 1m30s at the earliest",
         "queue set mail --rate 1/s",
     ),
     (
@@ -66,10 +66,10 @@ WORDS: list[tuple[Reason, str, str]] = [
     (reasons.NoEngine("e1", EARLIER), "engine e1 was last heard of 3m ago, and no other runs", "queuectl run"),
     (
         reasons.QueueNotServed("mail", ("api", "web")),
-        "no engine serves its queue mail: those that run serve api, web",
+        "no engine serves queue mail: those that run serve api, web",
         "run --queue mail",
     ),
-    (reasons.EnginesDraining("mail", ("e1",)), "all engines that serve its queue mail are draining: e1", "run"),
+    (reasons.EnginesDraining("mail", ("e1",)), "all engines that serve queue mail are draining: e1", "run"),
     (
         reasons.JobsAhead(3, MOST_COUNTED),
         "others go before it: 3 with a higher priority and 10,000 or more of its own priority that came earlier",

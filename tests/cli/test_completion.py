@@ -59,6 +59,7 @@ def test_ids_are_completed_with_what_they_are(queuectl: Shell) -> None:
     both = {"job1": r"pending: echo one\necho two", "job2": "dead: false 'it fails'"}
     assert complete(queuectl, "queuectl show ") == both
     assert complete(queuectl, "queuectl logs job") == both
+    assert complete(queuectl, "queuectl explain job") == both
     assert complete(queuectl, "queuectl show x") == {}
     assert complete(queuectl, "queuectl --db nowhere.db show ") == {}
     assert complete(queuectl, "queuectl --db queuectl.db show ") == both
