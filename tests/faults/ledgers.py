@@ -40,6 +40,12 @@ class Request(StrEnum):
 
     ENQUEUE = "enqueue"
     RETRY = "retry"
+    CANCEL = "cancel"
+    HOLD = "hold"
+    RELEASE = "release"
+    DELETE = "delete"
+    EDIT = "edit"
+    """Its priority."""
 
 
 class Answer(StrEnum):
@@ -58,6 +64,8 @@ class Asked:
     job: str
     request: Request = Request.ENQUEUE
     answer: Answer = Answer.ACKNOWLEDGED
+    priority: int | None = None
+    """What an edit asks for."""
 
 
 class ClientLedger:
@@ -66,9 +74,9 @@ class ClientLedger:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
 
-    def ask(self, job: str, request: Request = Request.ENQUEUE) -> Asked:
+    def ask(self, job: str, request: Request = Request.ENQUEUE, priority: int | None = None) -> Asked:
         """Note that a client is about to ask; set the `answer` when it is there."""
-        asked = Asked(job, request, Answer.UNKNOWN)
+        asked = Asked(job, request, Answer.UNKNOWN, priority)
         self.asked.append(asked)
         return asked
 
@@ -103,7 +111,10 @@ def ledgered(body: str = ":", *, exit_code: int | str = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a job's state, as the store has committed it, with what the job was afterwards."""
+    """One change of a job, as the store has committed it, with what the job was afterwards, and its queue was.
+
+    Where the state is the same before and after, the job was held, released, or to be cancelled, or got its keys.
+    """
 
     job: str
     before: str | None
@@ -115,6 +126,18 @@ class Change:
     crashes: int = 0
     token: int = 0
     engine: str | None = None
+    error: str | None = None
+    held: int = 0
+    cancelling: int = 0
+    unique: str | None = None
+    key: str | None = None
+    """Its concurrency key."""
+    key_limit: int = 1
+    queue: str = "default"
+    paused: int = 0
+    """Whether its queue was."""
+    concurrency: int | None = None
+    """That of its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +163,9 @@ class StoredJob:
     attempts: int = 0
     runs: int = 0
     max_retries: int = 3
+    priority: int = 0
+    after: str | None = None
+    """What it comes after, in JSON, as the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +185,26 @@ class Evidence:
     """What the store's own check has found."""
 
 
-_ROW = "{0}.runs, {0}.attempts, {0}.crashes, {0}.claim_token, {0}.engine_id"
+_ROW = """
+    {0}.runs, {0}.attempts, {0}.crashes, {0}.claim_token, {0}.engine_id, {0}.error, {0}.held, {0}.cancelling,
+    {0}.unique_key, {0}.concurrency_key, {0}.concurrency_limit, {0}.queue,
+    coalesce((SELECT paused FROM queues WHERE name = {0}.queue), 0),
+    (SELECT concurrency FROM queues WHERE name = {0}.queue)
+"""
+# That a job waits for one other less is no change that anyone asked for.
 _HISTORY = f"""
 CREATE TABLE history (
     place INTEGER PRIMARY KEY, job TEXT, before TEXT, after TEXT, run INTEGER, attempts INTEGER, crashes INTEGER,
-    token INTEGER, engine TEXT
+    token INTEGER, engine TEXT, error TEXT, held INTEGER, cancelling INTEGER, unique_key TEXT, key TEXT,
+    key_limit INTEGER, queue TEXT, paused INTEGER, concurrency INTEGER
 );
 CREATE TRIGGER history_made AFTER INSERT ON jobs BEGIN
     INSERT INTO history SELECT NULL, new.id, NULL, new.state, {_ROW.format("new")};
 END;
-CREATE TRIGGER history_moved AFTER UPDATE OF state ON jobs BEGIN
+CREATE TRIGGER history_moved AFTER UPDATE OF state, held, cancelling, unique_key ON jobs
+WHEN old.state <> new.state OR old.cancelling <> new.cancelling OR old.unique_key IS NOT new.unique_key
+    OR (old.unmet = new.unmet AND (old.held OR new.held))
+BEGIN
     INSERT INTO history SELECT NULL, new.id, old.state, new.state, {_ROW.format("new")};
 END;
 CREATE TRIGGER history_deleted AFTER DELETE ON jobs BEGIN
@@ -182,12 +218,14 @@ SELECT jobs.id, run, attempt, runs.claim_token, runs.engine_id, runs.outcome, ru
 FROM runs JOIN jobs ON seq = job_seq
 UNION ALL
 SELECT
-    id, runs, attempts + (outcome IN ('interrupted', 'engine_died')), claim_token, engine_id, outcome,
+    id, runs, attempts + (outcome IN ('interrupted', 'engine_died', 'cancelled')), claim_token, engine_id, outcome,
     iif(outcome = 'exited', exit_code, NULL), error
 FROM jobs WHERE outcome IS NOT NULL
 ORDER BY 1, 2
 """
 """The last run of a job stands in its row."""
+
+_JOBS = "SELECT id, state, attempts, runs, coalesce(max_retries, 3), priority, after FROM jobs ORDER BY seq"
 
 
 def keep_history(store: Path) -> None:
@@ -205,10 +243,7 @@ def collect(store: Path, clients: ClientLedger) -> Evidence:
             lines=_lines(store.with_name(COMMANDS)),
             changes=[Change(*row[1:]) for row in ask("SELECT * FROM history ORDER BY place")],
             runs=[EndedRun(*row) for row in ask(_RUNS)],
-            jobs=[
-                StoredJob(*row)
-                for row in ask("SELECT id, state, attempts, runs, coalesce(max_retries, 3) FROM jobs ORDER BY seq")
-            ],
+            jobs=[StoredJob(*row) for row in ask(_JOBS)],
             engines=[row[0] for row in ask("SELECT id FROM engines")],
             alive=list(_alive(store.parent)),
             damage=[row[0] for row in ask("PRAGMA integrity_check") if row[0] != "ok"] + _miscounted(connection),
