@@ -52,8 +52,8 @@ class NoServer(Exception):
 
 
 @contextmanager
-def a_database() -> Iterator[str]:
-    """Give the URL of a database for as long as the tests last.
+def a_database(**settings: str) -> Iterator[str]:
+    """Give the URL of a database for as long as the tests last; a server that is started gets these settings too.
 
     Raises:
         NoServer: none is named, and none can be started.
@@ -65,7 +65,7 @@ def a_database() -> Iterator[str]:
     # A socket's path may have no more than about a hundred characters, and pytest's folders are deep.
     folder = Path(tempfile.mkdtemp(prefix="qpg-", dir="/tmp"))
     try:
-        with running_server(programs, folder) as url:
+        with running_server(programs, folder, **settings) as url:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -85,8 +85,8 @@ def _programs() -> Path:
 
 
 @contextmanager
-def running_server(programs: Path, folder: Path) -> Iterator[str]:
-    """Make a cluster in `folder`, run a server on it, and give its URL."""
+def running_server(programs: Path, folder: Path, **others: str) -> Iterator[str]:
+    """Make a cluster in `folder`, run a server on it, with some `others` of its settings, and give its URL."""
     prefix, identity = _as_other_user(folder)
     data = folder / "data"
     made = subprocess.run(
@@ -99,7 +99,7 @@ def running_server(programs: Path, folder: Path) -> Iterator[str]:
     )
     if made.returncode:
         raise NoServer(f"initdb failed: {made.stderr.strip()}")
-    settings = {**_FAST, "unix_socket_directories": str(folder)}
+    settings = {**_FAST, "unix_socket_directories": str(folder), **others}
     options = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in settings.items())
     command = [*prefix, str(programs / "postgres"), "-D", str(data), *options]
     guard = subprocess.Popen(
