@@ -87,7 +87,7 @@ def _programs() -> Path:
 @contextmanager
 def running_server(programs: Path, folder: Path, **others: str) -> Iterator[str]:
     """Make a cluster in `folder`, run a server on it, with some `others` of its settings, and give its URL."""
-    prefix, identity = _as_other_user(folder)
+    prefix, identity = as_other_user(folder)
     data = folder / "data"
     made = subprocess.run(
         [*prefix, programs / "initdb", "-N", "--no-locale", "-E", "UTF8", "-A", "trust", "-U", "postgres", "-D", data],
@@ -130,7 +130,7 @@ shift
 server ends too. It goes to the background itself, as some tests look at all the children of their process."""
 
 
-def _as_other_user(folder: Path) -> tuple[Sequence[str], Mapping[str, Any]]:
+def as_other_user(folder: Path) -> tuple[Sequence[str], Mapping[str, Any]]:
     """Give what to put before a command, and how to start it, so that it does not run as root: PostgreSQL refuses that.
 
     In a user namespace of its own it can still read and write what this user can. Where there are none (in many
