@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from queuectl.store import by_hand
+from queuectl.store import by_hand, refusals
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.transition import Action, allowed_from

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from queuectl.queue_rules import QueueChanges
     from queuectl.store.base import JobFilter
 
-pytestmark = pytest.mark.steering
-
 KEYS = st.sampled_from([None, "k", "l"])
 AFTER = st.lists(st.builds(Dependency, IDS, st.sampled_from(Condition)), max_size=2, unique_by=lambda other: other.id)
 RELATED = st.builds(
