@@ -27,8 +27,8 @@ SET LOCAL enable_seqscan TO on; SET LOCAL enable_hashjoin TO on; SET LOCAL enabl
 RULES = {
     "integrity": """
         SELECT NULL AS job_id, format('index %%s is not valid', indexrelid::regclass) AS message
-        FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
-        WHERE relnamespace = current_schema()::regnamespace AND NOT indisvalid
+        FROM pg_index JOIN pg_class ON pg_class.oid = indrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = current_schema() AND NOT indisvalid
     """,
     "counts": """
         SELECT NULL AS job_id, format(
