@@ -8,8 +8,7 @@
     │   ├── InvalidSetting
     │   ├── InvalidQueue
     │   ├── InvalidDuration
-    │   ├── InvalidTime
-    │   └── Unsupported
+    │   └── InvalidTime
     ├── NotFound                 what a user named is not there
     │   ├── JobNotFound
     │   ├── RunNotFound
@@ -80,7 +79,6 @@ __all__ = [
     "StoreUnavailable",
     "StoreUntrusted",
     "UniqueKeyTaken",
-    "Unsupported",
     "WrongState",
     "quote",
 ]
@@ -132,12 +130,6 @@ class InvalidTime(InvalidInput):
     """A text is no point in time."""
 
     code = "invalid_time"
-
-
-class Unsupported(InvalidInput):
-    """This kind of store does not do that yet."""
-
-    code = "unsupported"
 
 
 class NotFound(QueuectlError):

@@ -101,6 +101,10 @@ class Bucket:
         """Give it with a token less."""
         return Bucket(self.tokens - 1, self.refilled_at)
 
+    def give_back(self) -> Bucket:
+        """Give it with the token that a start took which did not happen."""
+        return Bucket(self.tokens + 1, self.refilled_at)
+
     @property
     def whole(self) -> int:
         """How many starts it allows."""

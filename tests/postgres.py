@@ -208,5 +208,5 @@ def _exists(connection: psycopg.Connection, schema: str) -> bool:
 
 def _empty(connection: psycopg.Connection, schema: str) -> None:
     # The counts come last: they follow the jobs.
-    for table in ("jobs", "runs", "output", "engines", "config", "count_changes"):
+    for table in ("jobs", "runs", "output", "edges", "queues", "freed_places", "engines", "config", "count_changes"):
         connection.execute(SQL("DELETE FROM {}").format(Identifier(schema, table)))

@@ -67,15 +67,6 @@ class Finding:
 class JobStore(Protocol):
     """Jobs, for those who make them and look at them."""
 
-    @property
-    def steers_jobs(self) -> bool:
-        """Whether this store does all that steers jobs and queues.
-
-        Where it does not, `Unsupported` is raised, and nothing was changed, by an `enqueue` of jobs with `after`,
-        `unique` or a concurrency, by `apply` but for ``retry``, by `edit` and by `set_queue`. No queue has rules then,
-        and no engine hears of jobs that are to be cancelled.
-        """
-
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Receipt]:
         """Store all the jobs or none, durably, and answer in the same order.
 
@@ -205,6 +196,8 @@ class WorkerStore(Protocol):
         `run_at`, then the oldest; at equal priority the queues take turns. The job is processing then, under a claim
         token higher than all before, and counts one run more. A worker that holds a job already, because the answer
         to an earlier claim was lost, is given that job again.
+
+        A job that somebody else changes at that moment may be passed over; that change is one in the store to wait for.
 
         Nothing is taken from paused queues. What a queue's concurrency or rate leaves no room for, or a job's own
         `concurrency_limit` (fewer than so many jobs with its `concurrency_key` have to be processing), waits, and what
@@ -348,10 +341,6 @@ class AdminStore(Protocol):
     def software(self) -> str:
         """The database behind the store: its name and version, and the defect of that version that concerns a store."""
 
-    @property
-    def checks_itself(self) -> bool:
-        """Whether this kind of store can `check`."""
-
     async def check(self) -> list[Finding]:
         """Look for damage, as the store is at one moment, also while it is in use; nothing is changed.
 
@@ -363,7 +352,6 @@ class AdminStore(Protocol):
         damage: it waits to be rescued. Of each rule at most 100 findings are given.
 
         Raises:
-            Unsupported: this kind of store does not check itself.
             StoreDamaged: so much is damaged that nothing can be looked at.
         """
 
@@ -397,7 +385,6 @@ class AdminStore(Protocol):
 
         Raises:
             PlaceTaken: there are jobs, settings or rules of queues here already.
-            Unsupported: a job has what this kind of store does not keep; the message names it.
         """
 
 

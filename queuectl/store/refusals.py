@@ -13,7 +13,6 @@ from queuectl.errors import (
     StoreNewer,
     StoreOlder,
     UniqueKeyTaken,
-    Unsupported,
     quote,
 )
 
@@ -34,7 +33,6 @@ __all__ = [
     "require_all",
     "require_form",
     "taken",
-    "unsupported",
 ]
 
 
@@ -88,11 +86,6 @@ def lost(claim: Claim) -> LeaseLost:
 def fenced(engine_id: str) -> EngineFenced:
     """Refuse what an engine asks that is not registered."""
     return EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
-
-
-def unsupported(what: str) -> Unsupported:
-    """Refuse what a store does not do that does not steer jobs, see `JobStore.steers_jobs`."""
-    return Unsupported(f"this store does not {what} yet: use a SQLite file for that")
 
 
 def refuse_newer(version: int, known: int, place: str) -> None:

@@ -27,8 +27,8 @@ ACTIONS = {
 
 
 @pytest.fixture
-def some(queuectl: Shell) -> Shell:
-    """A store with two jobs that wait, a held one, and one that has completed."""
+def some(queuectl: Shell, any_kind_of_store: None) -> Shell:  # noqa: ARG001 - it names the place
+    """A store, of each kind in turn, with two jobs that wait, a held one, and one that has completed."""
     queuectl.ok("enqueue", "--id", "done", "true")
     queuectl.ok("run", "--until-idle")
     batch = (

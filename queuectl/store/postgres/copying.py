@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from queuectl.errors import OutcomeUnknown, PlaceTaken, Unsupported
+from queuectl.dependency import Verdict
+from queuectl.errors import OutcomeUnknown, PlaceTaken
 from queuectl.output import Chunk, Stream
-from queuectl.store import refusals
 from queuectl.store.contents import Page, StoredChunk, StoredJob, StoredRun
-from queuectl.store.postgres import rows, schema, sql, steering
+from queuectl.store.postgres import queues, rows, schema, sql
 from queuectl.store.postgres.connection import is_lost, translate
 
 if TYPE_CHECKING:
@@ -77,12 +77,15 @@ async def _transaction(connection: Connection, beginning: str) -> AsyncIterator[
 async def _about_the_store(transaction: Transaction) -> Page:
     settings = {row["key"]: row["value"] for row in await transaction.rows(sql.settings.SETTINGS)}
     row = await transaction.row(sql.copying.LAST_CLAIM)
-    return Page(settings=settings, last_token=0 if row is None else row["token"])
+    return Page(settings=settings, queues=await queues.read(transaction), last_token=0 if row is None else row["token"])
 
 
 async def _jobs(transaction: Transaction, after: int) -> list[StoredJob]:
     found = await transaction.rows(sql.copying.JOBS_AFTER, {"after": after, "limit": _JOBS_AT_ONCE})
-    return [StoredJob(seq=row.pop("seq"), job=rows.job(row), verdicts=()) for row in found]
+    return [
+        StoredJob(seq=row.pop("seq"), verdicts=tuple(map(Verdict, row.pop("verdicts"))), job=rows.job(row))
+        for row in found
+    ]
 
 
 async def _runs(transaction: Transaction, first: int, last: int) -> list[StoredRun]:
@@ -99,9 +102,9 @@ async def _output(transaction: Transaction, after: dict[str, Any]) -> list[Store
 
 
 async def _insert(transaction: Transaction, page: Page) -> None:
-    _require_plain(page)
     if page.jobs:
         await transaction.copy(sql.copying.COPY_JOBS, (rows.stored_job(of, transaction.now) for of in page.jobs))
+        await transaction.copy(sql.copying.COPY_EDGES, (edge for of in page.jobs for edge in rows.edges(of)))
     if page.runs:
         await transaction.copy(sql.copying.COPY_RUNS, map(rows.stored_run, page.runs))
     if page.output:
@@ -109,21 +112,10 @@ async def _insert(transaction: Transaction, page: Page) -> None:
         await transaction.copy(sql.copying.COPY_OUTPUT, pieces)
     for name, text in page.settings.items():
         await transaction.execute(sql.settings.SET_SETTING, {"name": name, "text": text})
+    for rules in page.queues:
+        await queues.change(
+            transaction,
+            rules.queue,
+            {"paused": rules.paused, "concurrency": rules.concurrency, "rate": rules.rate},
+        )
     await transaction.execute(sql.copying.RAISE_LAST_CLAIM, {"token": page.last_token})
-
-
-def _require_plain(page: Page) -> None:
-    """Let a page pass on which nothing steers jobs.
-
-    Raises:
-        Unsupported: something does; the message names it.
-    """
-    if page.queues:
-        raise refusals.unsupported(f"keep rules of queues, as queue {page.queues[0].queue} has them")
-    for stored in page.jobs:
-        try:
-            steering.require_unrelated([stored.job])
-        except Unsupported as refusal:
-            raise Unsupported(f"job {stored.job.id}: {refusal}") from None
-        if stored.job.held or stored.job.cancelling:
-            raise refusals.unsupported(f"hold or cancel jobs, as it was done to job {stored.job.id}")

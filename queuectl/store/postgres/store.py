@@ -1,8 +1,8 @@
 """The PostgreSQL store: each method is one function on a transaction, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines`, `figures` and `situation`; what is not done yet, in `steering`; what
-each method promises, in `store.base`; how a store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues`, `figures` and `situation`; what each
+method promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreReadOnly, StoreUnavailable
-from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.group import MAX_GROUP, Rank
-from queuectl.store.postgres import claims, copying, engines, figures, jobs, situation, sql, steering
+from queuectl.store.postgres import (
+    actions,
+    check,
+    claims,
+    copying,
+    engines,
+    enqueue,
+    figures,
+    jobs,
+    queues,
+    situation,
+    sql,
+)
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
@@ -61,19 +72,13 @@ class PostgresStore:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
 
-    @property
-    def steers_jobs(self) -> bool:
-        """See `JobStore.steers_jobs`."""
-        return False
-
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`. All that wait are inserted by one statement."""
-        steering.require_unrelated(new)
-        batch = jobs.Batch(new, ids_for(new), current_directory(new))
+        batch = enqueue.Batch(new, ids_for(new), current_directory(new))
         is_large = len(new) > MAX_GROUP
         receipts: list[Receipt] | Exception = await self._writing.post(
             object() if is_large else "enqueue",
-            jobs.enqueue,
+            enqueue.enqueue,
             batch,
             repeatable=False,
             alone=is_large,
@@ -114,13 +119,13 @@ class PostgresStore:
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
-        steering.require_retry(action)
-        work = partial(jobs.retry, selection=selection, dry_run=dry_run)
+        work = partial(actions.apply, action=action, selection=selection, dry_run=dry_run)
         return await (self._reader.run(work) if dry_run else self._writing.submit(work))
 
-    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:  # noqa: ARG002
+    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.edit`."""
-        raise refusals.unsupported("edit jobs by hand")
+        work = partial(actions.edit, selection=selection, changes=changes, dry_run=dry_run)
+        return await (self._reader.run(work) if dry_run else self._writing.submit(work))
 
     async def purge(
         self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
@@ -214,7 +219,7 @@ class PostgresStore:
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""
-        return await self._reader.run(partial(engines.look, engine_id=engine_id, queues=_listed(queues), limit=limit))
+        return await self._reader.run(partial(engines.look, engine_id=engine_id, served=_listed(queues), limit=limit))
 
     async def is_idle(self, queues: Sequence[str] | None) -> bool:
         """See `EngineStore.is_idle`."""
@@ -255,11 +260,11 @@ class PostgresStore:
 
     async def queues(self) -> list[QueueRules]:
         """See `AdminStore.queues`."""
-        return []
+        return await self._reader.run(queues.read)
 
-    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:  # noqa: ARG002
+    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:
         """See `AdminStore.set_queue`."""
-        raise refusals.unsupported("keep rules of queues")
+        return await self._writing.submit(partial(queues.change, name=name, changes=changes))
 
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
@@ -270,14 +275,9 @@ class PostgresStore:
         """See `AdminStore.software`. No defect of a version is known that concerns a store."""
         return "PostgreSQL"
 
-    @property
-    def checks_itself(self) -> bool:
-        """See `AdminStore.checks_itself`."""
-        return False
-
     async def check(self) -> list[Finding]:
         """See `AdminStore.check`."""
-        raise refusals.unsupported("look for damage in itself")
+        return await self._reader.run(check.findings)
 
     async def back_up(self, place: Path, *, replace: bool = False) -> None:  # noqa: ARG002
         """See `AdminStore.back_up`."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import Job
     from queuectl.registration import EngineRecord, NewEngine
+    from queuectl.store.limits import OpenQueue
 
 __all__ = ["beat", "deregister", "engines", "fence", "is_idle", "look", "orphans", "register", "request_stop"]
 
@@ -87,8 +88,8 @@ def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] |
     )
 
 
-def _count_ready(connection: sqlite3.Connection, queue: limited.OpenQueue, limit: int) -> int:
-    most = max(queue.most(limit), min(limit, queue.is_rewound))
+def _count_ready(connection: sqlite3.Connection, queue: OpenQueue, limit: int) -> int:
+    most = queue.most_to_look_at(limit)
     count: int = connection.execute(sql.waiting.COUNT_READY, (queue.name, most)).fetchone()[0] if most else 0
     return count
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store import sqlite
-from queuectl.store.enqueuing import chosen_ids, receipts_for, unique_keys
+from queuectl.store.enqueuing import chosen_ids, is_related, receipts_for, unique_keys
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import to_epoch_ms
@@ -39,18 +39,14 @@ def enqueue(
     if any(map(_TAGS, jobs)):
         connection.executemany(sql.enqueue.TAG_JOB, ((tag, job_id) for job, job_id in new for tag in {*job.tags}))
     connection.executemany(sql.enqueue.COUNT_PENDING, Counter(job.queue for job, _ in new).items())
-    if related := [(job, job_id) for job, job_id in new if _is_related(job)]:
+    # Few are, and their columns are set once all are there.
+    if related := [(job, job_id) for job, job_id in new if is_related(job)]:
         sqlite.dependencies.relate(connection, related, now)
     reach(Failpoint.ENQUEUING)
     return receipts
 
 
 _TAGS = attrgetter("tags")
-
-
-def _is_related(job: NewJob) -> bool:
-    """Tell whether a job has to do with others: few have, and their columns are set once all are there."""
-    return bool(job.after or job.unique or job.concurrency_key or job.concurrency_limit != 1)
 
 
 def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queuectl.store import refusals
+from queuectl.store.limits import open_queue
 from queuectl.store.sqlite import keys, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
@@ -13,46 +13,15 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from queuectl.job import Job
-    from queuectl.queue_rules import Bucket
+    from queuectl.store.limits import OpenQueue
     from queuectl.store.turns import QueueTurn
 
-__all__ = ["OpenQueue", "open_queues", "take"]
+__all__ = ["open_queues", "take"]
 
 _MOST_PARKED = 100
 """Full keys that one claim deals with, so that its transaction stays short; the next one goes on."""
-
-
-@dataclass(slots=True)
-class OpenQueue:
-    """A queue that has something ready and is not paused, and how much of it may start."""
-
-    name: str
-    room: int | None
-    """How many more may be processing; None for any number."""
-    rate: float | None
-    bucket: Bucket | None
-    """As it is now; None without a rate."""
-    is_rewound: bool
-    """Whether the clock has gone back since a token was taken, so that a claim has to set the bucket right."""
-
-    def most(self, wanted: int) -> int:
-        """Give how many of so many may start now."""
-        bounds = (wanted, self.room, None if self.bucket is None else self.bucket.whole)
-        return min(bound for bound in bounds if bound is not None)
-
-    def start_one(self) -> None:
-        """Count a start."""
-        self.room = None if self.room is None else self.room - 1
-        self.bucket = None if self.bucket is None else self.bucket.take()
-
-    def next_token(self) -> datetime | None:
-        """Tell when a token comes for which alone the queue waits; None where it waits for none."""
-        if self.bucket is None or self.rate is None or self.bucket.whole or self.room == 0:
-            return None
-        return self.bucket.next_token(self.rate)
 
 
 def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, now: int) -> list[OpenQueue]:
@@ -62,15 +31,7 @@ def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, no
 
 
 def _open_queue(row: rows.Row, now: int) -> OpenQueue:
-    rules, bucket, processing = rows.queue_rules(row), rows.bucket(row), row[-1]
-    moment = from_epoch_ms(now)
-    return OpenQueue(
-        name=rules.queue,
-        room=None if rules.concurrency is None else max(rules.concurrency - processing, 0),
-        rate=rules.rate,
-        bucket=None if bucket is None or rules.rate is None else bucket.refill(rules.rate, moment),
-        is_rewound=bucket is not None and bucket.refilled_at > moment,
-    )
+    return open_queue(rows.queue_rules(row), rows.bucket(row), row[-1], from_epoch_ms(now))
 
 
 def take(

@@ -14,7 +14,7 @@ from queuectl.queue_rules import Bucket, QueueRules
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
-from queuectl.transition import Action, Complete, allowed_from, if_cancelled
+from queuectl.transition import Action, allowed_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -225,7 +225,7 @@ def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
     # For every value that is not just an int or a str, the driver looks for an adapter.
     held, execution, transition = end.claim, end.execution, end.transition
-    duration, run_at, cancelled = execution.duration, end.run_at, if_cancelled(transition)
+    duration, run_at = execution.duration, end.run_at
     return (
         held.job_id,
         held.engine_id,
@@ -243,7 +243,7 @@ def end_of_run(end: End, now: int) -> Row:
         end.signal,
         None if duration is None else round(duration / _MICROSECOND),
         now,
-        None if isinstance(cancelled, Complete) else cancelled.error,
+        end.cancel_error,
     )
 
 

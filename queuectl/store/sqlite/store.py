@@ -63,11 +63,6 @@ class SqliteStore:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
 
-    @property
-    def steers_jobs(self) -> bool:
-        """See `JobStore.steers_jobs`."""
-        return True
-
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
         ids = ids_for(new)
@@ -263,11 +258,6 @@ class SqliteStore:
     def software(self) -> str:
         """See `AdminStore.software`."""
         return sqlite.version.describe()
-
-    @property
-    def checks_itself(self) -> bool:
-        """See `AdminStore.checks_itself`."""
-        return True
 
     async def check(self) -> list[Finding]:
         """See `AdminStore.check`."""

@@ -135,7 +135,6 @@ async def test_there_is_a_bound_to_what_is_counted(store: Store) -> None:
 # ── What users set ───────────────────────────────────────────────────────────
 
 
-@pytest.mark.steering
 async def test_it_is_held(store: Store, engine: str) -> None:
     await add(store, "job1")
     await store.apply(Action.HOLD, ["job1"])
@@ -146,7 +145,6 @@ async def test_it_is_held(store: Store, engine: str) -> None:
     assert await why(store, "job1") == [NO_ENGINE]
 
 
-@pytest.mark.steering
 async def test_its_queue_is_paused(store: Store, engine: str) -> None:
     await add(store, "job1", "job2")
     await store.set_queue("default", {"paused": True, "concurrency": 1})
@@ -155,7 +153,6 @@ async def test_its_queue_is_paused(store: Store, engine: str) -> None:
     assert await why(store, "job2") == [QueuePaused("default"), NO_ENGINE]
 
 
-@pytest.mark.steering
 async def test_its_queue_is_full(store: Store, engine: str) -> None:
     await store.set_queue("default", {"concurrency": 1})
     await add(store, "job1", "job2")
@@ -165,7 +162,6 @@ async def test_its_queue_is_full(store: Store, engine: str) -> None:
     assert await why(store, "job2") == [Ready()]
 
 
-@pytest.mark.steering
 async def test_its_rate_is_used_up(store: Store, engine: str, clock: Clock) -> None:
     await store.set_queue("default", {"rate": 0.5})
     await add(store, "job1", "job2")
@@ -175,7 +171,6 @@ async def test_its_rate_is_used_up(store: Store, engine: str, clock: Clock) -> N
     assert await why(store, "job2") == [Ready()]
 
 
-@pytest.mark.steering
 async def test_queues_that_start_nothing_now_are_not_ahead(store: Store, engine: str) -> None:
     for queue in ("paused", "full", "open"):
         await store.enqueue([NewJob("true", priority=9, queue=queue) for _ in range(2)])
@@ -186,7 +181,6 @@ async def test_queues_that_start_nothing_now_are_not_ahead(store: Store, engine:
     assert await why(store, "job1") == [reasons.JobsAhead(higher=2, earlier=0)]
 
 
-@pytest.mark.steering
 async def test_its_key_is_full(store: Store, engine: str) -> None:
     await store.enqueue([NewJob("true", id=of, concurrency_key="db", concurrency_limit=2) for of in "abcd"])
     await take(store, engine)
@@ -199,7 +193,6 @@ async def test_its_key_is_full(store: Store, engine: str) -> None:
     assert await why(store, "c") == [Ready()]
 
 
-@pytest.mark.steering
 async def test_it_waits_for_other_jobs(store: Store, engine: str) -> None:
     await add(store, "a", "b")
     await store.enqueue([NewJob("true", id="job1", after=(Dependency("a"), Dependency("b", Condition.ANY)))])
@@ -213,7 +206,6 @@ async def test_it_waits_for_other_jobs(store: Store, engine: str) -> None:
     assert await why(store, "job1") == [Ready()]
 
 
-@pytest.mark.steering
 async def test_a_dead_job_keeps_those_waiting_that_come_after_it(store: Store, engine: str) -> None:
     await store.enqueue([NewJob("true", id="a"), NewJob("true", id="b", priority=1)])
     await store.enqueue([NewJob("true", id="job1", after=(Dependency("a"), Dependency("b")))])
@@ -226,7 +218,6 @@ async def test_a_dead_job_keeps_those_waiting_that_come_after_it(store: Store, e
     assert await why(store, "job1") == [reasons.Cancelled(START, "job b, which had to complete first, was deleted")]
 
 
-@pytest.mark.steering
 @pytest.mark.usefixtures("engine")
 async def test_of_many_jobs_the_first_are_named(store: Store) -> None:
     ids = await add(store, *(f"a{number:02}" for number in range(MOST_NAMED + 5)))
@@ -259,7 +250,6 @@ async def test_its_engine_is_gone(store: Store, engine: str) -> None:
     assert await why(store, "job1") == [reasons.EngineLost(engine, None, is_anyone_there=True)]
 
 
-@pytest.mark.steering
 async def test_it_is_to_be_cancelled_and_has_not_ended(store: Store, engine: str) -> None:
     await add(store, "job1")
     await take(store, engine)
@@ -277,7 +267,6 @@ async def test_it_is_final(store: Store, engine: str) -> None:
     assert await why(store, "b") == [reasons.Dead(START, 1, "exit code 3")]
 
 
-@pytest.mark.steering
 async def test_it_was_cancelled(store: Store) -> None:
     await add(store, "job1")
     await store.apply(Action.CANCEL, ["job1"])

@@ -7,8 +7,13 @@ from queuectl.store.postgres.sql.jobs import JOB_COLUMNS
 WAIT_FOR_OTHERS = "SET LOCAL idle_in_transaction_session_timeout TO 0"
 """What a transaction waits for is the other store, which may take its time."""
 
-JOBS_AFTER = f"SELECT {JOB_COLUMNS}, jobs.seq FROM jobs WHERE seq > %(after)s ORDER BY seq LIMIT %(limit)s"
-"""Parameters: after (a seq), limit. Rows: as `rows.job` reads them, with the seq."""
+JOBS_AFTER = f"""
+SELECT
+    {JOB_COLUMNS}, jobs.seq,
+    ARRAY (SELECT verdict FROM edges WHERE jobs.after IS NOT NULL AND job_seq = jobs.seq ORDER BY place) AS verdicts
+FROM jobs WHERE seq > %(after)s ORDER BY seq LIMIT %(limit)s
+"""
+"""Parameters: after (a seq), limit. Rows: as `rows.job` reads them, with the seq and the verdicts."""
 
 RUNS_BETWEEN = """
 SELECT
@@ -27,16 +32,24 @@ ORDER BY job_seq, run, stream, "offset" LIMIT %(limit)s
 
 LAST_CLAIM = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS token FROM claim_tokens"
 
-IS_EMPTY = "SELECT NOT (EXISTS (SELECT FROM jobs) OR EXISTS (SELECT FROM config)) AS is_empty"
+IS_EMPTY = """
+SELECT NOT (
+    EXISTS (SELECT FROM jobs) OR EXISTS (SELECT FROM config) OR EXISTS (SELECT FROM queues)
+) AS is_empty
+"""
 
 COPY_JOBS = """
 COPY jobs (
     seq, id, state, ready, queue, priority, run_at, attempts, runs, crashes, created_at, updated_at, started_at,
     finished_at, engine_id, worker, claim_token, pid, pid_start, exit_code, error, timeout, max_retries, backoff,
-    backoff_base, backoff_max, backoff_jitter, retry_on, no_retry_on, is_argv, tags, cwd, command, env, stdin
+    backoff_base, backoff_max, backoff_jitter, retry_on, no_retry_on, is_argv, tags, cwd, command, env, stdin, held,
+    unmet, cancelling, unique_key, after, concurrency_key, concurrency_limit
 ) FROM STDIN
 """
 """Rows: as `rows.stored_job` gives them."""
+
+COPY_EDGES = "COPY edges (job_seq, place, on_id, condition, verdict) FROM STDIN"
+"""Rows: as `rows.edges` gives them."""
 
 COPY_RUNS = """
 COPY runs (
@@ -51,7 +64,8 @@ COPY_OUTPUT = 'COPY output (job_seq, run, stream, "offset", data) FROM STDIN'
 RAISE_LAST_CLAIM = f"SELECT setval('claim_tokens', %(token)s) WHERE %(token)s > ({LAST_CLAIM})"
 
 SETTLE = """
+UPDATE jobs SET awaited = true WHERE id = ANY (ARRAY (SELECT on_id FROM edges WHERE verdict = 'open'));
 SELECT setval(pg_get_serial_sequence('jobs', 'seq'), max(seq)) FROM jobs;
-ANALYZE jobs, runs, output;
+ANALYZE jobs, runs, output, edges;
 """
-"""Goes on behind the youngest job, and tells the planner what came in."""
+"""Marks those that others wait for, goes on behind the youngest job, and tells the planner what came in."""
