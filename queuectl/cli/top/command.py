@@ -22,7 +22,11 @@ _REST = 0.5
 _LEAST_REST = 0.1
 
 
-@command("top", examples=("queuectl top", "queuectl top --interval 2s", "queuectl top --once"))
+@command(
+    "top",
+    exits={"128 + N": "signal N ended it; with Ctrl-C 130"},
+    examples=("queuectl top", "queuectl top --interval 2s", "queuectl top --once"),
+)
 @duration_option("--interval", "Look at the store no more often than this; else every 500ms.")
 @click.option("--once", is_flag=True, help="Print what there is to see now, and end.")
 async def top(invocation: Invocation, interval: timedelta | None, *, once: bool) -> int | None:
