@@ -177,7 +177,9 @@ def _transcript(example: str, shell: Shell) -> str:
     if example == "queuectl top" or example.startswith(WITHOUT_OUTPUT):
         return f"$ {example}"
     result = shell(*shlex.split(example)[1:])
-    lines = [line.rstrip().replace(str(Path.cwd()), "/srv/queue") for line in (result.out + result.err).splitlines()]
+    # An engine's log, which it writes as JSON where no terminal is, is not what the example is about.
+    printed = [line for line in (result.out + result.err).splitlines() if not line.startswith('{"')]
+    lines = [line.rstrip().replace(str(Path.cwd()), "/srv/queue") for line in printed]
     if len(lines) > LONGEST:
         lines = [*lines[: LONGEST - 1], "…"]
     code = ["$ echo $?", str(result.code)] if result.code else []
