@@ -187,7 +187,7 @@ def _transcript(example: str, shell: Shell) -> str:
 
 
 _VOLATILE: Mapping[str, str] = {
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z": "TIME",
+    r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:\d\d)": "TIME",
     r"\b[0-9a-hjkmnp-tv-z]{12}\b": "ID",
     r"\b(?:\d+(?:\.\d+)?(?:ms|us|d|h|m|s))+\b": "DURATION",
     r'("(?:\w*duration|\w+_runtime|p50)": )[\d.]+': r"\1SECONDS",
