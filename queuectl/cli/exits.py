@@ -10,7 +10,7 @@ from queuectl.errors import Conflict, InvalidInput, LeaseLost, NotFound, Queuect
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EVERYWHERE", "FOUND", "MEANINGS", "STEERED", "ExitCode", "Exits", "exit_code_of"]
+__all__ = ["EVERYWHERE", "FOUND", "MEANINGS", "SIGNALLED", "STEERED", "ExitCode", "Exits", "exit_code_of"]
 
 
 class ExitCode(IntEnum):
@@ -49,6 +49,9 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.CLOSED_PIPE: "a closed pipe",
 }
 """What the exit codes mean, whatever the command."""
+
+SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a command."""
 
 Exits: TypeAlias = "Mapping[int | str, str]"
 """What exit codes mean to one command: a number, or several in words."""
