@@ -15,6 +15,7 @@ from queuectl.cli.main import ALIASES, SECTIONS, cli
 from queuectl.cli.manual import ALSO
 from queuectl.cli.options import SHARED, Command
 from queuectl.settings import SETTINGS, Settings
+from tests.cli.commands import every_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,16 +63,6 @@ INTRODUCTION = """\
 Every command, as `queuectl help COMMAND` shows it. This file is made from the code: what the examples print is what
 they printed when they were run.
 """
-
-
-def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Give all commands and groups, but for other names of theirs, with their words, in the order of the help."""
-    for name in cli.list_commands(ROOT):
-        command = cli.get_command(ROOT, name)
-        assert command is not None
-        yield (name,), command
-        if isinstance(command, click.Group):
-            yield from (((name, below), inner) for below, inner in command.commands.items())
 
 
 def reference(shell: Shell) -> str:
@@ -196,9 +187,19 @@ _VOLATILE: Mapping[str, str] = {
 }
 
 
-def without_what_varies(text: str) -> str:
-    """Give a reference in which what differs from run to run, in the output of the examples, is named and not shown."""
-    parts = re.split(r"(^```console\n.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
+def like_before(text: str, before: str) -> str:
+    """Give a reference with the pages of an earlier one, where these differ in nothing but what varies by itself."""
+    known = {_without_what_varies(page): page for page in _split(before)}
+    return "".join(known.get(_without_what_varies(page), page) for page in _split(text))
+
+
+def _split(text: str) -> list[str]:
+    return re.split(r"^(?=## )", text, flags=re.MULTILINE)
+
+
+def _without_what_varies(page: str) -> str:
+    """Name what differs from run to run in the output of examples, instead of showing it."""
+    parts = re.split(r"(^```console\n.*?^```$)", page, flags=re.MULTILINE | re.DOTALL)
     for number in range(1, len(parts), 2):
         for pattern, name in _VOLATILE.items():
             parts[number] = re.sub(pattern, name, parts[number])

@@ -10,21 +10,19 @@ import pytest
 
 from queuectl.cli.main import ALIASES
 from queuectl.cli.manual import REFERENCE, pages
+from tests.cli.commands import every_command
 from tests.cli.emulator import Emulator
-from tests.cli.reference import every_command, reference, without_what_varies
+from tests.cli.reference import like_before, reference
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
 
 def test_the_reference_is_what_the_commands_say_and_print(queuectl: Shell) -> None:
-    """Set WRITE_REFERENCE=1 to write it anew."""
-    text = reference(queuectl)
-    known = REFERENCE.read_text("utf-8") if REFERENCE.exists() else ""
-    if os.environ.get("WRITE_REFERENCE") and without_what_varies(text) != without_what_varies(known):
+    text = like_before(reference(queuectl), REFERENCE.read_text("utf-8"))
+    if os.environ.get("WRITE_REFERENCE"):
         REFERENCE.write_text(text, "utf-8")
-        known = text
-    assert without_what_varies(text) == without_what_varies(known), "write it anew: WRITE_REFERENCE=1 pytest …"
+    assert text == REFERENCE.read_text("utf-8"), f"it is not: WRITE_REFERENCE=1 pytest {__file__} writes it anew"
 
 
 @pytest.mark.parametrize("words", [words for words, _ in every_command()], ids=" ".join)
