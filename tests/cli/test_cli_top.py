@@ -61,9 +61,6 @@ def test_jobs_and_queues_are_steered_by_keys(queuectl: Shell) -> None:
         top.until_shown("queue default is paused", "pending (paused)")
         top.press("p")
         top.until_shown("queue default is resumed", "WAITING 1")
-        queuectl.ok("run", "--until-idle", "-q")
-        top.press("3r")
-        top.until_shown("FAILURES 0", "completed 1")
 
 
 def test_a_dead_job_is_retried_and_what_is_refused_is_said(queuectl: Shell) -> None:
