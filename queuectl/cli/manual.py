@@ -33,12 +33,24 @@ _WIDEST = 80
 _INDENT, _DEEPER = " " * 4, " " * 12
 
 
+def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Give the words that lead from those that are given to a page."""
+    given = list(ctx.params.get("words") or ())
+    paths = [title.removeprefix("queuectl ").split() if "queuectl" in title else [_dashed(title)] for title in pages()]
+    return [path[-1] for path in paths if path[:-1] == given and path[-1].startswith(incomplete)]
+
+
+def _dashed(title: str) -> str:
+    """Give the one word by which a topic is asked for."""
+    return title.replace(" ", "-")
+
+
 @command(
     "help",
     exits={ExitCode.USAGE: "there is no such page"},
     examples=("queuectl help wait", "queuectl help db check", "queuectl help exit-codes"),
 )
-@click.argument("words", metavar="[COMMAND | TOPIC]...", nargs=-1)
+@click.argument("words", metavar="[COMMAND | TOPIC]...", nargs=-1, shell_complete=_complete)
 async def show_page(_: Invocation, words: Sequence[str]) -> None:
     """Show all about a command: what it does, its options, its exit codes, and examples with what they print.
 
@@ -71,7 +83,7 @@ def _find(manual: Mapping[str, str], words: Sequence[str]) -> str:
     """
     name = " ".join(words).removeprefix("queuectl ")
     for title, page in manual.items():
-        if title in {f"queuectl {name}", name.replace("-", " ")} or ALSO.format(name) in page:
+        if name in {title.removeprefix("queuectl "), _dashed(title)} or ALSO.format(name) in page:
             return f"## {title}\n{page}"
     raise click.NoSuchCommand(name, possibilities=[title.removeprefix("queuectl ") for title in manual])
 
