@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.cli.after import with_whole_ids
 from queuectl.cli.documents import job_document
-from queuectl.cli.exits import ExitCode
+from queuectl.cli.exits import SIGNALLED, ExitCode
 from queuectl.cli.follow import follow_job
 from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.raw import print_both
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
 
 __all__ = ["attend_batch", "enqueue_and_attend", "exit_code_of_job"]
-
-_SIGNALLED = 128
-"""What a shell adds to the number of the signal that ended a command."""
 
 
 async def enqueue_and_attend(invocation: Invocation, job: NewJob, *, is_after: bool, follow: bool) -> int:
@@ -97,7 +94,7 @@ def exit_code_of_job(job: Job, runs: Sequence[Run]) -> int:
         case Exited.name | SpawnFailed.name, int(code), _:
             return code
         case Signalled.name, _, int(number):
-            return _SIGNALLED + number
+            return SIGNALLED + number
         case TimedOut.name, _, _:
             return ExitCode.TIMED_OUT
         case _:

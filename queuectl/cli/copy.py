@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncclick as click
 
+from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import command
 from queuectl.cli.progress import has_bar, new_bar
 from queuectl.cli.render import emit, print_document
@@ -25,6 +26,7 @@ __all__ = ["copy_store"]
 
 @command(
     "copy",
+    exits={ExitCode.CONFLICT: "the other store is not empty"},
     examples=(
         "queuectl --db jobs.db db copy postgresql://queue@db.example.org/app",
         "queuectl --db postgresql://queue@db.example.org/app db copy jobs.db",

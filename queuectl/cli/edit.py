@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import STEERED
 from queuectl.cli.filters import state_option
 from queuectl.cli.job_options import change_options, options_document
 from queuectl.cli.options import command
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["edit"]
 
 
-@command("edit", examples=("queuectl edit job1 --priority 5 --timeout 10m", "queuectl edit --queue mail --delay 1h"))
+@command(
+    "edit",
+    exits=STEERED,
+    examples=("queuectl edit job1 --priority 5 --timeout 10m", "queuectl edit --queue mail --delay 1h"),
+)
 @ids_argument
 @state_option
 @dry_run_option

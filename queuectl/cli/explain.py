@@ -10,6 +10,7 @@ import asyncclick as click
 
 from queuectl.cli.advice import Adviser
 from queuectl.cli.engines import gone
+from queuectl.cli.exits import FOUND
 from queuectl.cli.options import command
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import state_text
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 
-@command("explain", examples=("queuectl explain job1", "queuectl explain job1 --json"))
+@command("explain", exits=FOUND, examples=("queuectl explain job1", "queuectl explain job1 --json"))
 @click.argument("job_id", metavar="ID")
 async def explain(invocation: Invocation, job_id: str) -> None:
     """Say why a job does not run, and what to do about it; or how it runs, or how it ended.

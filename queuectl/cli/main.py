@@ -55,6 +55,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "status": Entry("status:status", "jobs by state, engines, queues"),
         "top": Entry("top.command:top", "watch queues, jobs and engines live"),
         "stats": Entry("stats:stats", "runs, failures, durations, throughput"),
+        "help": Entry("manual:show_page", "show a page of the manual"),
     },
     "Store": {
         "config": Entry("config:config", "settings, kept in the store"),
@@ -127,7 +128,9 @@ class Root(click.Group):
         """Write the examples."""
         write_examples(formatter, EXAMPLES)
         formatter.write_paragraph()
-        formatter.write_text("'queuectl COMMAND --help' tells more about a command.")
+        formatter.write_text(
+            "'queuectl COMMAND --help' tells a command's options, 'queuectl help COMMAND' all about it."
+        )
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - a click callback

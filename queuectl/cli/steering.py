@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import STEERED
 from queuectl.cli.options import command
 from queuectl.cli.selection import print_done, selected, selection_options
 from queuectl.cli.text import counted
@@ -26,7 +27,9 @@ LOOK_AGAIN = 0.5
 """Seconds: a store on which nobody rings is looked at so often."""
 
 
-@command("cancel", examples=("queuectl cancel job1", "queuectl cancel --queue mail --state pending,failed"))
+@command(
+    "cancel", exits=STEERED, examples=("queuectl cancel job1", "queuectl cancel --queue mail --state pending,failed")
+)
 @selection_options
 @click.option("--no-wait", is_flag=True, help="Do not wait until running jobs are stopped.")
 async def cancel(invocation: Invocation, *, dry_run: bool, no_wait: bool, **selection: Any) -> None:
@@ -70,7 +73,7 @@ async def _has_completed(store: Store, job_id: str) -> bool:
         return False
 
 
-@command("hold", examples=("queuectl hold job1", "queuectl hold --tag nightly"))
+@command("hold", exits=STEERED, examples=("queuectl hold job1", "queuectl hold --tag nightly"))
 @selection_options
 async def hold(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Keep jobs from being started until they are released: pending, failed or blocked ones."""
@@ -79,7 +82,7 @@ async def hold(invocation: Invocation, *, dry_run: bool, **selection: Any) -> No
     print_done(invocation, ids, "held", dry_run=dry_run)
 
 
-@command("release", examples=("queuectl release job1", "queuectl release --queue mail"))
+@command("release", exits=STEERED, examples=("queuectl release job1", "queuectl release --queue mail"))
 @selection_options
 async def release(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Let go of jobs that are held. One that waits for other jobs goes on waiting."""
@@ -88,7 +91,7 @@ async def release(invocation: Invocation, *, dry_run: bool, **selection: Any) ->
     print_done(invocation, ids, "released", dry_run=dry_run)
 
 
-@command("retry", examples=("queuectl retry job1", "queuectl retry --state dead --queue mail --dry-run"))
+@command("retry", exits=STEERED, examples=("queuectl retry job1", "queuectl retry --state dead --queue mail --dry-run"))
 @selection_options
 async def retry(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Make jobs due now, with all their attempts before them: failed, completed, dead or cancelled ones.
@@ -100,7 +103,7 @@ async def retry(invocation: Invocation, *, dry_run: bool, **selection: Any) -> N
     print_done(invocation, ids, "retried", words="due again", dry_run=dry_run)
 
 
-@command("delete", examples=("queuectl delete job1", "queuectl delete --state cancelled --dry-run"))
+@command("delete", exits=STEERED, examples=("queuectl delete job1", "queuectl delete --state cancelled --dry-run"))
 @selection_options
 async def delete(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Delete jobs for good, with their runs and output: any that do not run. It asks nothing."""

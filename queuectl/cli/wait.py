@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import job_document
-from queuectl.cli.exits import ExitCode
+from queuectl.cli.exits import FOUND, ExitCode
 from queuectl.cli.failures import Failures
 from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.looks import looks
@@ -33,7 +33,11 @@ _AT_ONCE = 20
 """How many jobs that are not final a look takes in: a look is to be short, however many there are."""
 
 
-@command("wait", examples=("queuectl wait job1 job2", "queuectl wait job1 --timeout 10m && echo done"))
+@command(
+    "wait",
+    exits={**FOUND, ExitCode.NO: "one of them did not complete", ExitCode.TIMED_OUT: "the time was over"},
+    examples=("queuectl wait job1 job2", "queuectl wait job1 --timeout 10m"),
+)
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @duration_option("--timeout", "Wait no longer than this, and then end with 124.")
 async def wait(invocation: Invocation, job_ids: Sequence[str], timeout: timedelta | None) -> ExitCode:

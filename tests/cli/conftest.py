@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.shell import Shell, Terminal
+from tests.engine.engines import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,3 +40,11 @@ def terminal() -> Iterator[Terminal]:
     """Runs command lines in processes of their own, and ends what is left of them."""
     with Terminal() as terminal:
         yield terminal
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """The named pipe ``gate``, from which commands read a line to wait for it."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()

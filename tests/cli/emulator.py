@@ -8,7 +8,6 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import pyte
@@ -42,6 +41,7 @@ class Emulator:
     ) -> None:
         """Start it; `before` is run first, in its process."""
         self._ours, self._theirs = os.openpty()
+        self._is_closed = False
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -62,9 +62,7 @@ class Emulator:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        for descriptor in (self._ours, self._theirs):
-            with suppress(OSError):
-                os.close(descriptor)
+        self.close()
 
     @property
     def text(self) -> str:
@@ -82,8 +80,10 @@ class Emulator:
 
     def close(self) -> None:
         """Close the window, without a word."""
-        os.close(self._theirs)
-        os.close(self._ours)
+        if not self._is_closed:
+            self._is_closed = True
+            os.close(self._theirs)
+            os.close(self._ours)
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Let the program draw until something is so."""

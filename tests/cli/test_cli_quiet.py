@@ -55,6 +55,7 @@ LINES = {
     "db backup": ["db backup copy.db"],
     "db prune": ["db prune", "db prune --older-than 0 --dry-run"],
     "initdb": ["initdb"],
+    "help": ["help", "help wait"],
     "completion": ["completion bash"],
 }
 """What is done to try each command, in a store of which each has all it needs."""

@@ -11,20 +11,12 @@ import pytest
 
 from tests.cli.emulator import Emulator
 from tests.cli.shell import wait_for
-from tests.engine.engines import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.cli.shell import Shell, Terminal
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """The named pipe ``gate``, from which commands read a line to wait for it."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
+    from tests.engine.engines import Gate
 
 
 def sitting(**terminal: Any) -> Emulator:
@@ -69,9 +61,6 @@ def test_jobs_and_queues_are_steered_by_keys(queuectl: Shell) -> None:
         top.until_shown("queue default is paused", "pending (paused)")
         top.press("p")
         top.until_shown("queue default is resumed", "WAITING 1")
-        queuectl.ok("run", "--until-idle", "-q")
-        top.press("3r")
-        top.until_shown("FAILURES 0", "completed 1")
 
 
 def test_a_dead_job_is_retried_and_what_is_refused_is_said(queuectl: Shell) -> None:
@@ -129,7 +118,7 @@ def test_lists_are_moved_in_sorted_and_searched(queuectl: Shell) -> None:
 def test_the_window_may_be_of_any_size(queuectl: Shell) -> None:
     for number in range(30):
         queuectl.ok("enqueue", "--id", f"job{number}", "echo 日本語 is wide; " * 9)
-    with sitting(columns=40, lines=10) as top:
+    with sitting(columns=40, lines=10, environ={"COLUMNS": "200"}) as top:
         top.until_shown("q quit")
         top.press("4")
         top.until_shown("WAITING 30", "▸ job29")

@@ -47,6 +47,12 @@ def test_commands_are_completed_with_their_help(queuectl: Shell) -> None:
     assert "initdb" not in complete(queuectl, "queuectl ")
 
 
+def test_pages_of_the_manual_are_completed(queuectl: Shell) -> None:
+    assert complete(queuectl, "queuectl help e").keys() == {"enqueue", "explain", "edit", "environment", "exit-codes"}
+    assert complete(queuectl, "queuectl help queue ").keys() == {"list", "pause", "resume", "set"}
+    assert complete(queuectl, "queuectl help queue set ") == {}
+
+
 def test_options_are_completed(queuectl: Shell) -> None:
     assert complete(queuectl, "queuectl list --st").keys() == {"--state"}
     assert {"--db", "--json", "--version"} <= complete(queuectl, "queuectl --").keys()

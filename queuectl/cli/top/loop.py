@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from queuectl.cli.exits import ExitCode
+from queuectl.cli.exits import SIGNALLED, ExitCode
 from queuectl.cli.top.drawing import draw
 from queuectl.cli.top.keys import KeyDecoder
 from queuectl.cli.top.layout import panes
@@ -38,8 +38,6 @@ _TICK = 1.0
 """Seconds without a change after which one looks again: ages grow, and not every change is heard."""
 _ESCAPE = 0.05
 """Seconds within which the rest of a key's sequence comes; else it was the escape key."""
-_SIGNALLED = 128
-"""What a shell adds to the number of the signal that ended a command."""
 _DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -133,7 +131,7 @@ class Top:
             picture = draw(self._view, self._snapshot, self._panes(), job=self._job, tails=self._tails, size=size)
             self._screen.show(picture)
         except OSError:
-            self._end(_SIGNALLED + signal.SIGHUP)
+            self._end(SIGNALLED + signal.SIGHUP)
 
     async def _answer(self, request: Request) -> None:
         """Do what was asked for, and say what came of it."""
@@ -176,7 +174,7 @@ class Top:
             data = b""
         if not data:
             # Nobody will ever press a key again.
-            self._end(_SIGNALLED + signal.SIGHUP)
+            self._end(SIGNALLED + signal.SIGHUP)
             return
         self._take(self._decoder.feed(data))
         if self._decoder.is_waiting:
@@ -190,7 +188,7 @@ class Top:
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in _DEADLY:
-            loop.add_signal_handler(number, self._end, _SIGNALLED + number)
+            loop.add_signal_handler(number, self._end, SIGNALLED + number)
         loop.add_signal_handler(signal.SIGWINCH, self._wake.set)
         loop.add_signal_handler(signal.SIGTSTP, self._suspend)
         try:

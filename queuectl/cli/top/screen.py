@@ -32,6 +32,8 @@ class Screen:
             highlight=False,
             markup=False,
             emoji=False,
+            # The window's own size counts: what a shell has exported stays as it was when the window changes.
+            _environ={name: value for name, value in environ.items() if name not in {"COLUMNS", "LINES"}},
         )
         self._live: Live | None = None
         self._former = termios.tcgetattr(self.keyboard)
