@@ -39,6 +39,7 @@ def test_it_shows_what_happens_while_it_happens(queuectl: Shell, terminal: Termi
         top.until_shown("completed 1", "RUNNING 0")
 
 
+@pytest.mark.usefixtures("any_kind_of_store")
 def test_jobs_and_queues_are_steered_by_keys(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--id", "job1", "true")
     queuectl.ok("enqueue", "--id", "job2", "true")
