@@ -74,9 +74,9 @@ async def check(invocation: Invocation) -> ExitCode:
         for finding in findings:
             emit(f"{finding.rule}: {escape(finding.message)}")
     if findings:
-        invocation.say(f"{invocation.url} is damaged: restore a backup", mark="✗")
+        invocation.say(f"{invocation.place} is damaged: restore a backup", mark="✗")
         return ExitCode.NO
-    invocation.say(f"{invocation.url} is sound")
+    invocation.say(f"{invocation.place} is sound")
     return ExitCode.DONE
 
 
@@ -98,7 +98,7 @@ async def backup(invocation: Invocation, *, place: Path, force: bool) -> None:
         print_document({"backup": str(place)})
     else:
         emit(str(place))
-    invocation.say(f"backed up {invocation.url}")
+    invocation.say(f"backed up {invocation.place}")
 
 
 @command("prune", examples=("queuectl db prune --dry-run", "queuectl db prune --older-than 7d"))

@@ -11,6 +11,7 @@ import pytest
 
 from queuectl.store import open_store
 from tests.cli.shell import PATIENCE, wait_for
+from tests.engine.engines import Gate
 from tests.factories import add, end, new_engine, take
 
 if TYPE_CHECKING:
@@ -134,19 +135,25 @@ def test_what_a_job_keeps_for_good_is_no_option(some: Shell, option: str) -> Non
     assert (result.code, f"No such option '{option}'" in result.err) == (2, True)
 
 
-def running(terminal: Terminal, queuectl: Shell, folder: Path, command: str) -> None:
+def running(terminal: Terminal, queuectl: Shell, folder: Path, command: str, *, grace: str = "100ms") -> None:
     """Start an engine, and a job in it that has said that it runs."""
+    queuectl.ok("config", "set", "kill-grace", grace)
     terminal.start("run", "--workers", "2")
-    queuectl.ok("config", "set", "kill-grace", "100ms")
     queuectl.ok("enqueue", "--id", "job1", command)
     wait_for((folder / "started").exists)
 
 
 def test_a_running_job_is_stopped_and_waited_for(terminal: Terminal, queuectl: Shell, tmp_path: Path) -> None:
-    running(terminal, queuectl, tmp_path, "touch started; exec sleep 1000")
-    result = queuectl.ok("cancel", "job1")
-    assert result.out == "job1\n"
-    assert result.err == "· waiting for 1 running job to stop\n✓ 1 job is cancelled\n"
+    gate = Gate(tmp_path / "gate")
+    ends_later = "trap 'read line < gate; exit 1' TERM; touch started; while :; do sleep 0.1; done"
+    running(terminal, queuectl, tmp_path, ends_later, grace="10m")
+    cancelling = terminal.start("cancel", "job1")
+    assert cancelling.stderr is not None
+    assert cancelling.stderr.readline().decode() == "· waiting for 1 running job to stop\n"
+    gate.open()
+    out, err = cancelling.communicate(timeout=PATIENCE)
+    gate.close()
+    assert (out, err.decode()) == (b"job1\n", "✓ 1 job is cancelled\n")
     assert states(queuectl) == {"job1": "cancelled"}
 
 

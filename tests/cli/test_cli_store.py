@@ -144,7 +144,7 @@ def test_a_sound_store_is_said_to_be_so_and_stays_as_it_is(queuectl: Shell) -> N
     result = queuectl.ok("db", "check")
     assert result.out == ""
     assert result.err.startswith(f"· SQLite {sqlite3.sqlite_version}")
-    assert result.err.endswith("✓ queuectl.db is sound\n")
+    assert result.err.endswith(f"✓ {Path('queuectl.db').absolute()} is sound\n")
     assert queuectl.ok("db", "check", "--json").json == []
     assert Path("queuectl.db").read_bytes() == before
 
@@ -160,7 +160,7 @@ def test_damage_is_told_in_lines(queuectl: Shell) -> None:
         "counts: queue default is said to have 0 pending jobs: it has 1",
         "tags: job job1 cannot be found by its tag red",
     ]
-    assert result.err.endswith("✗ queuectl.db is damaged: restore a backup\n")
+    assert result.err.endswith(f"✗ {Path('queuectl.db').absolute()} is damaged: restore a backup\n")
     as_json = queuectl("db", "check", "--json")
     assert (as_json.code, as_json.err) == (1, "")
     assert as_json.json[1] == {
@@ -179,7 +179,7 @@ def test_a_backup_is_a_store(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--id", "job1", "true")
     place = Path("copy.db").absolute()
     result = queuectl.ok("db", "backup", "copy.db")
-    assert (result.out, result.err) == (f"{place}\n", "✓ backed up queuectl.db\n")
+    assert (result.out, result.err) == (f"{place}\n", f"✓ backed up {Path('queuectl.db').absolute()}\n")
     assert queuectl.ok("list", "-o", "ids", "--db", "copy.db").lines == ["job1"]
     assert queuectl.ok("db", "check", "--db", "copy.db").code == 0
 
