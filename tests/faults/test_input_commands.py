@@ -35,7 +35,7 @@ OPTIONS = (
 )
 RULES = ("--concurrency", "--rate")
 COMMANDS_ON_IDS = (
-    *("show", "logs", "wait --timeout 1ms", "retry", "dlq show", "dlq retry", "worker stop"),
+    *("show", "logs", "retry", "dlq show", "dlq retry", "worker stop"),
     *("cancel", "hold", "release", "delete", "edit --priority 1", "queue pause", "queue resume"),
 )
 FILTERS = ("--state", "--queue", "--tag", "--since", "--limit", "--sort", "-o")
