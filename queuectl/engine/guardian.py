@@ -152,7 +152,10 @@ class Guardian:
             try:
                 os.write(descriptor, line)
             except BlockingIOError:
-                if select.select([], [descriptor], [], _PATIENCE)[1]:
+                # Not by select, which an engine with many commands has too many descriptors for.
+                writable = select.poll()
+                writable.register(descriptor, select.POLLOUT)
+                if writable.poll(_PATIENCE * 1_000):
                     os.write(descriptor, line)
                 else:
                     self._process.kill()

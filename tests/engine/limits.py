@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +38,15 @@ def no_descriptors_left(but: int = 0) -> Iterator[None]:
     free = os.dup(0)
     os.close(free)
     with _limited(resource.RLIMIT_NOFILE, free + but):
+        yield
+
+
+@contextmanager
+def many_descriptors_taken(count: int = 1100) -> Iterator[None]:
+    """Let the descriptors that this process opens next have numbers beyond so many."""
+    with _limited(resource.RLIMIT_NOFILE, 2 * count), ExitStack() as taken:
+        for _ in range(count):
+            taken.callback(os.close, os.dup(0))
         yield
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+import anyio
 import psutil
 import pytest
 
+from queuectl.engine.guardian import Guardian
+from queuectl.engine.process_group import is_over
 from queuectl.events import GuardianLost, JobFinished
 from queuectl.failpoints import VARIABLE, Failpoint
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from tests.engine.commands import lives, until
 from tests.engine.engines import LONG, engine_process, lines_in, patient_store, running_engine
+from tests.engine.limits import many_descriptors_taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -169,3 +174,20 @@ async def test_where_none_can_be_started_the_engine_says_so_and_works(
     async with running_engine(store, settings=Settings(lease=LONG)) as running:
         assert "/nowhere/python" in (await running.event(GuardianLost)).reason
         await running.event(JobFinished)
+
+
+async def test_one_that_does_not_listen_any_more_is_replaced_however_many_descriptors_are_open(log: EventLog) -> None:
+    guardian = Guardian(LONG, log)
+
+    with many_descriptors_taken():
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(guardian.run)
+            [process] = guardians_of(os.getpid())
+            process.suspend()
+            while not is_over(process):
+                # Until the pipe is full, and one second longer.
+                guardian.confirmed(0)
+            await until(lambda: log.of(GuardianLost) == [GuardianLost("it died")])
+            tasks.cancel_scope.cancel()
+
+    assert not process.is_running()
