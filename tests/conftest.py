@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests.postgres import NoServer, a_database, empty_places
+from tests.postgres import NoServer, Server, a_database, a_server, empty_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,25 @@ def postgres() -> Iterator[str]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture(scope="session")
+def _own_server() -> Iterator[Server]:
+    try:
+        with a_server() as server:
+            yield server
+    except NoServer as reason:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture
+def server(_own_server: Server) -> Iterator[Server]:
+    """A PostgreSQL server that runs, and that a test may stop and start as it likes."""
+    _own_server.start()
+    yield _own_server
+    _own_server.stop(signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")

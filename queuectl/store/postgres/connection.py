@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from queuectl.store.postgres.address import Address
 
-__all__ = ["Connection", "ServerClock", "Transaction", "is_lost", "translate"]
+__all__ = ["Connection", "ServerClock", "Transaction", "is_lost", "is_refused", "translate"]
 
 Parameters: TypeAlias = "Mapping[str, object]"
 
@@ -166,9 +167,9 @@ class Connection:
         return self._open
 
     def _set_up(self, statement: str) -> Composed:
-        return SQL(statement).format(
-            schema=Identifier(self.address.schema), lock_timeout=Literal(f"{self.lock_timeout // _MS}ms")
-        )
+        # To PostgreSQL, 0 means without end.
+        lock_timeout = Literal(f"{max(self.lock_timeout // _MS, 1)}ms")
+        return SQL(statement).format(schema=Identifier(self.address.schema), lock_timeout=lock_timeout)
 
     async def _begin(self, connection: psycopg.AsyncConnection[DictRow], beginning: str) -> Transaction:
         asked_at = time.monotonic()
@@ -229,6 +230,16 @@ def is_lost(error: psycopg.Error) -> bool:
     return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and (
         not code or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "25P03"}
     )
+
+
+_REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist|no pg_hba.conf entry)|no password supplied")
+"""What a server says to one whom it will never let in. A refused connection has no code to tell it by, and where a
+server speaks another language it passes for one that is not up yet."""
+
+
+def is_refused(error: psycopg.Error) -> bool:
+    """Tell whether the server is there and does not let us in, so that it is of no use to wait for it."""
+    return _REFUSALS.search(str(error)) is not None
 
 
 _UNAVAILABLE = (StoreUnavailable, "{place} cannot be used now: {error}")
