@@ -37,6 +37,8 @@ _NOBODY = 65534
 _PLACES = 4
 """How many stores are in use at once, at the most."""
 
+_NUMBERS = itertools.count(1)
+
 _FAST: Mapping[str, str] = {
     "listen_addresses": "",
     "fsync": "off",
@@ -252,6 +254,15 @@ def empty_places(url: str) -> Iterator[Callable[[], str]]:
         finally:
             for schema in filter(partial(_exists, connection), {next(schemas) for _ in range(_PLACES)}):
                 connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+
+
+@contextmanager
+def absent_place(url: str) -> Iterator[str]:
+    """Give the URL of a place in the database at `url` where not even a schema is, and empty it at the end."""
+    schema = f"absent_{os.getpid()}_{next(_NUMBERS)}"
+    yield with_parameters(url, schema=schema)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
 
 
 def with_parameters(url: str, **parameters: str) -> str:

@@ -23,7 +23,8 @@ from tests.cli.shell import Terminal
 from tests.engine.engines import EngineProcess
 from tests.faults.chaos_plan import LEASE, Deed, DeedKind, Fault, FaultKind, Plan, make_plan
 from tests.faults.checker import INVARIANTS, Figures, check, figures_of
-from tests.faults.ledgers import Answer, ClientLedger, Request, collect, keep_history
+from tests.faults.histories import collect, keep_history
+from tests.faults.ledgers import Answer, ClientLedger, Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,7 +71,7 @@ async def run_chaos(path: Path, *, seed: int, seconds: float, engines: int) -> R
     Commands run in the directory of the store; the environment must mark their processes as belonging to it.
     """
     async with open_store(path) as store:
-        keep_history(path)
+        keep_history(str(path))
         await store.set_setting("lease", f"{LEASE}s")
         await store.set_setting("kill_grace", "200ms")
         plan = make_plan(seed, seconds=seconds, engines=engines, cwd=str(path.parent))
@@ -79,7 +80,7 @@ async def run_chaos(path: Path, *, seed: int, seconds: float, engines: int) -> R
             drained_in = await chaos.run(plan, engines)
         finally:
             chaos.close()
-    evidence = collect(path, chaos.clients)
+    evidence = collect(str(path), path.parent, chaos.clients)
     return Report(seed, chaos.done, figures_of(evidence), drained_in, chaos.troubles + check(evidence))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from queuectl.errors import DuplicateJob
+from queuectl.failpoints import Failpoint, reach
 from queuectl.job import JobState
 from queuectl.output import START, Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
@@ -59,6 +60,7 @@ async def enqueue(transaction: Transaction, batches: Sequence[Batch]) -> list[li
             if not receipt.existing
         ]
     await transaction.copy(sql.enqueue.INSERT_JOBS, new)
+    reach(Failpoint.ENQUEUING)
     return answers
 
 
@@ -164,6 +166,7 @@ async def purge(
     """Delete finished jobs; see `JobStore.purge`."""
     wanted = {"states": [state.value for state in states], "before": before, "limit": limit}
     row = await transaction.row(sql.jobs.PURGE, wanted)
+    reach(Failpoint.PRUNING)
     return 0 if row is None else row["jobs"]
 
 

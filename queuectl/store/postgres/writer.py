@@ -9,6 +9,7 @@ import anyio
 import psycopg
 
 from queuectl.errors import QueuectlError, StoreError
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.connection import is_lost, translate
@@ -93,6 +94,7 @@ class Writer(GroupWriter[Work]):
             except psycopg.Error as error:
                 if not (is_lost(error) and await self._is_committed(transaction, error)):
                     raise
+        reach(Failpoint.COMMITTED)
         return answers
 
     async def _is_committed(self, transaction: Transaction, reason: psycopg.Error) -> bool:
