@@ -157,7 +157,7 @@ class Server:
             **self._identity,
         )
         self._guard.wait()
-        _wait_for(lambda: self._is_ready or "FATAL" in _text_of(self._log), "the server did not start")
+        _wait_for(lambda: self._is_ready or self._has_failed, "the server did not start")
         if not self._is_ready:
             raise NoServer(f"the server did not start: {_text_of(self._log)}")
 
@@ -173,6 +173,11 @@ class Server:
         self._guard.stdin.close()
         self._guard = None
         _wait_for(lambda: _is_over(pid), "the server did not end")
+
+    @property
+    def _has_failed(self) -> bool:
+        # One that comes up says so, too, to clients that are too early.
+        return "FATAL" in _text_of(self._log) and not (self._data / "postmaster.pid").exists()
 
     @property
     def _is_ready(self) -> bool:
