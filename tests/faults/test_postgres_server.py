@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from queuectl.errors import JobNotFound, StoreUnavailable
+from queuectl.errors import JobNotFound, OutcomeUnknown, StoreUnavailable
 from queuectl.events import EngineCutOff, EngineFenced, JobFinished, StoreWaiting
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
@@ -182,15 +182,25 @@ async def test_idle_transactions_and_long_readers_stop_nobody(stage: Stage) -> N
     assert check(stage.evidence()) == []
 
 
+def standby_of(server: Server, folder: Path) -> Server:
+    """Make a standby of a server that is stopped."""
+    (folder / "standby").mkdir()
+    return server.copied_to(folder / "standby")
+
+
+def promote(standby: Server) -> None:
+    with psycopg.connect(standby.url, autocommit=True) as connection:
+        connection.execute("SELECT pg_promote()")
+
+
 async def test_a_failover_that_loses_the_last_moments_is_noticed(
     server: Server, short_folder: Path, folder: Path, log: EventLog
 ) -> None:
-    (short_folder / "standby").mkdir()
     (short_folder / "proxy").mkdir()
     async with open_store(server.url) as first:
         await first.enqueue([NewJob(f"echo $$ >> {folder}/started; sleep 3600", id="early", priority=1)])
     server.stop()
-    standby = server.copied_to(short_folder / "standby")
+    standby = standby_of(server, short_folder)
     server.start()
 
     async with (
@@ -209,8 +219,7 @@ async def test_a_failover_that_loses_the_last_moments_is_noticed(
         standby.start()
         try:
             await running.event(StoreWaiting)
-            with psycopg.connect(standby.url, autocommit=True) as connection:
-                connection.execute("SELECT pg_promote()")
+            promote(standby)
             await running.event(EngineFenced)
             await until(lambda: len(lines_in(folder / "started")) == 2)
             assert not lives(pid)
@@ -222,3 +231,34 @@ async def test_a_failover_that_loses_the_last_moments_is_noticed(
         finally:
             await running.close()
             standby.stop(signal.SIGQUIT)
+
+
+async def test_a_commit_that_a_failover_may_have_lost_is_not_taken_for_another_of_its_number(
+    server: Server, short_folder: Path
+) -> None:
+    (short_folder / "proxy").mkdir()
+    async with open_store(server.url):
+        pass
+    server.stop()
+    standby = standby_of(server, short_folder)
+    server.start()
+    standby.start()
+    promote(standby)
+    with psycopg.connect(standby.url, autocommit=True) as connection:
+        # Each of these is a transaction with a number that the other server gives to one of its own.
+        for _ in range(50):
+            connection.execute("SELECT pg_current_xact_id()")
+
+    try:
+        async with (
+            proxied(short_folder / "proxy", server.folder) as proxy,
+            open_store(proxy.url, busy_timeout=timedelta(seconds=0.2)) as store,
+        ):
+            proxy.server = standby.folder
+            proxy.commits_to_lose = 1
+            with pytest.raises(OutcomeUnknown):
+                await store.enqueue([NewJob("true", id="a")])
+            with pytest.raises(JobNotFound):
+                await store.get("a")
+    finally:
+        standby.stop(signal.SIGQUIT)

@@ -91,7 +91,9 @@ class Transaction:
     now: datetime
     """By the database's clock when it began, to the millisecond."""
     xid: str | None
-    """What names it for good, if it writes."""
+    """What names it, if it writes, for as long as the server does not crash."""
+    server: str | None
+    """What names the server, from one start or crash to the next."""
     version: int | None
     """That of the schema, unless it is only about to be prepared."""
 
@@ -178,7 +180,9 @@ class Connection:
             pass
         found = await cursor.fetchone()
         assert found is not None  # noqa: S101 - the statement always gives a row
-        return Transaction(connection, self.clock.set(found["now"], asked_at), found["xid"], found["version"])
+        return Transaction(
+            connection, self.clock.set(found["now"], asked_at), found["xid"], found["server"], found["version"]
+        )
 
     def _compose(self, beginning: str) -> bytes:
         set_up = self._set_up(sql.transactions.SET_UP_LOCALLY) if self.address.is_pooled else SQL("")
