@@ -24,6 +24,7 @@ from benchmarks import (
     pickup,
     plot,
     reads,
+    scale,
     soak,
     startup,
 )
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_MODULES = (drain, backlog, claims, ingest, pickup, startup, reads, memory, many, soak, peers)
+_MODULES = (drain, backlog, claims, ingest, pickup, startup, reads, memory, many, soak, peers, scale)
 ALL: Mapping[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}
 
 

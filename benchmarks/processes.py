@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["environment", "queuectl", "running_engine", "timed", "xargs"]
 
 
-def queuectl(store: Path, *words: str) -> list[str]:
+def queuectl(store: Path | str, *words: str) -> list[str]:
     """Give the command line of a queuectl command."""
     return [sys.executable, "-m", "queuectl", "--db", str(store), *words]
 

@@ -60,7 +60,7 @@ def copy(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def fill(store: Path, job: NewJob, jobs: int) -> None:
+def fill(store: Path | str, job: NewJob, jobs: int) -> None:
     """Enqueue the same job so many times; the store is made where there is none."""
 
     async def enqueue() -> None:
@@ -82,7 +82,7 @@ def complete(store: Path, jobs: int) -> None:
     asyncio.run(finish())
 
 
-def count(store: Path, state: JobState) -> int:
+def count(store: Path | str, state: JobState) -> int:
     """Count the jobs in a state."""
 
     async def read() -> int:

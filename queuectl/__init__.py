@@ -16,6 +16,7 @@ The map, from the vocabulary to the world:
 `jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest
 `job_changes`       what a user wants changed; `dependency`: what follows for jobs that come after another
 `queue_rules`       queues that are paused or limited
+`situation`         all that decides whether a job runs; `explain`: the `reasons` that follow from it
 `events`            what an engine tells; `registration`: what an engine is; `errors`: all that can go wrong
 `failpoints`        where tests let a process die: at every step of a job's life
 `store`             where jobs live: `store.base` says what every kind does, `store.sqlite` and `store.postgres` do it

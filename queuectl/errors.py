@@ -8,8 +8,7 @@
     │   ├── InvalidSetting
     │   ├── InvalidQueue
     │   ├── InvalidDuration
-    │   ├── InvalidTime
-    │   └── Unsupported
+    │   └── InvalidTime
     ├── NotFound                 what a user named is not there
     │   ├── JobNotFound
     │   ├── RunNotFound
@@ -27,6 +26,7 @@
     │   ├── StoreNewer
     │   ├── StoreOlder
     │   ├── StoreLocked
+    │   ├── StoreInUse
     │   ├── StoreFull
     │   ├── StoreReadOnly
     │   ├── StoreUntrusted
@@ -70,6 +70,7 @@ __all__ = [
     "StoreError",
     "StoreForeign",
     "StoreFull",
+    "StoreInUse",
     "StoreLocked",
     "StoreMissing",
     "StoreNewer",
@@ -78,7 +79,6 @@ __all__ = [
     "StoreUnavailable",
     "StoreUntrusted",
     "UniqueKeyTaken",
-    "Unsupported",
     "WrongState",
     "quote",
 ]
@@ -130,12 +130,6 @@ class InvalidTime(InvalidInput):
     """A text is no point in time."""
 
     code = "invalid_time"
-
-
-class Unsupported(InvalidInput):
-    """This kind of store does not do that yet."""
-
-    code = "unsupported"
 
 
 class NotFound(QueuectlError):
@@ -238,6 +232,12 @@ class StoreLocked(StoreError):
     """Another process held the store's write lock for too long."""
 
     code = "store_locked"
+
+
+class StoreInUse(StoreError):
+    """An engine runs on the store, or may run on it, and must not."""
+
+    code = "store_in_use"
 
 
 class StoreFull(StoreError):

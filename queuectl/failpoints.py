@@ -59,7 +59,7 @@ class Failpoint(StrEnum):
     FINISHING = "finishing"
     """The ends of runs are recorded and not committed."""
     ENGINE_FENCED = "engine-fenced"
-    """A dead engine is taken off, its jobs are not looked at."""
+    """A dead engine is taken off. Where it had only fallen silent, its jobs are not looked at yet."""
     LEFTOVERS_KILLED = "leftovers-killed"
     """What dead engines left running was killed, their jobs are where they were."""
     RESCUING = "rescuing"

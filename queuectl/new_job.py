@@ -31,7 +31,6 @@ __all__ = [
     "OnConflict",
     "Receipt",
     "Spec",
-    "is_generated_id",
     "is_name",
 ]
 
@@ -153,7 +152,9 @@ class NewJob(Spec):
 
 
 def _refusal(key: str, found: object, allowed: str) -> InvalidJob:
-    return InvalidJob(f"{key} is {quote(found)}: use {allowed}")
+    # Python would write a duration in a form that is none of ours.
+    shown = f"{found.total_seconds():g}s" if isinstance(found, timedelta) else quote(found)
+    return InvalidJob(f"{key} is {shown}: use {allowed}")
 
 
 class _Range(NamedTuple):
@@ -192,7 +193,7 @@ def _check_identity(job: NewJob) -> None:
         raise _refusal("on_conflict", job.on_conflict, "OnConflict.REFUSE or OnConflict.IGNORE")
     for tag in job.tags:
         if not tag:
-            raise _refusal("tags", job.tags, "strings of at least one character")
+            raise _refusal("a tag in tags", tag, _NOT_EMPTY)
 
 
 def is_name(text: str) -> bool:
@@ -288,11 +289,6 @@ def _bad_text(job: NewJob, character: str, problem: str) -> InvalidJob:
     keys = ("command", "stdin", "cwd", "unique", "concurrency_key", "tags")
     key = next((key for key in keys if character in "".join(getattr(job, key) or ())), "env")
     return InvalidJob(f"{key} has {problem}")
-
-
-def is_generated_id(job_id: str) -> bool:
-    """Tell whether an id looks as generated ones do: 12 characters of lower-case Crockford base32."""
-    return re.fullmatch(rf"[{ID_ALPHABET}]{{{GENERATED_ID_LENGTH}}}", job_id) is not None
 
 
 class Receipt(NamedTuple):

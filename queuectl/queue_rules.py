@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "QueueChanges", "QueueRules", "format_rate", "parse_rate"]
 
-_MAX_RATE = 1_000_000
+_MIN_RATE, _MAX_RATE = 1e-9, 1_000_000
+"""Starts in a second. With less, the next one would be due when no calendar reaches any more."""
 _UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _RATE = re.compile(r"(?P<starts>\d+(?:\.\d+)?)(?:/(?P<unit>[smhd]))?", re.ASCII)
 _CLOSE = 1e-9
@@ -51,8 +52,8 @@ class QueueRules:
                 f"concurrency is {self.concurrency}: use an integer from 1 to {MAX_CONCURRENCY}; "
                 "a queue that is to start nothing is paused"
             )
-        if self.rate is not None and not 0 < self.rate <= _MAX_RATE:
-            raise InvalidQueue(f"the rate is {self.rate:g}/s: use more than 0 and at most {_MAX_RATE}/s")
+        if self.rate is not None and not _MIN_RATE <= self.rate <= _MAX_RATE:
+            raise InvalidQueue(f"the rate is {self.rate:g}/s: use at least {_MIN_RATE:g}/s and at most {_MAX_RATE}/s")
 
     @property
     def is_limited(self) -> bool:
@@ -99,6 +100,10 @@ class Bucket:
     def take(self) -> Bucket:
         """Give it with a token less."""
         return Bucket(self.tokens - 1, self.refilled_at)
+
+    def give_back(self) -> Bucket:
+        """Give it with the token that a start took which did not happen."""
+        return Bucket(self.tokens + 1, self.refilled_at)
 
     @property
     def whole(self) -> int:

@@ -42,6 +42,10 @@ class NewEngine:
     """None for all."""
     version: str = ""
 
+    def serves(self, queue: str) -> bool:
+        """Tell whether it takes jobs of a queue."""
+        return self.queues is None or queue in self.queues
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRecord(NewEngine):

@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from hypothesis import settings
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 # A busy machine makes single examples slow; pytest's timeout catches a hang.
 settings.register_profile("queuectl", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("queuectl")
+
+# A shell ignores Ctrl-C for what a script puts in the background, and nohup the end of a terminal; commands that tests
+# start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +51,10 @@ def _own_server() -> Iterator[Server]:
 
 @pytest.fixture
 def server(_own_server: Server) -> Iterator[Server]:
-    """A PostgreSQL server that runs, and that a test may stop and start as it likes."""
+    """A PostgreSQL server that runs, without a store, and that a test may stop and start as it likes."""
     _own_server.start()
+    with psycopg.connect(_own_server.url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS queuectl CASCADE")
     yield _own_server
     _own_server.stop(signal.SIGQUIT)
 
@@ -76,30 +84,19 @@ class Kind:
     """Gives a function whose every call gives the URL of another empty place for a store."""
     random_lives: int
     """How many of them a store is led through: as many as take some seconds."""
-    steers_jobs: bool
-    """What `JobStore.steers_jobs` has to be: whether the tests that are marked `steering` are for it."""
-    checks_itself: bool
-    """What `AdminStore.checks_itself` has to be: whether the tests that are marked `checking` are for it."""
 
 
 KINDS: Mapping[str, Kind] = {
-    "sqlite": Kind(_sqlite, random_lives=30, steers_jobs=True, checks_itself=True),
-    "postgres": Kind(_postgres, random_lives=10, steers_jobs=False, checks_itself=False),
+    "sqlite": Kind(_sqlite, random_lives=30),
+    "postgres": Kind(_postgres, random_lives=10),
 }
 """The only place that knows which kinds there are. Tests speak to `open_store` and to the Protocols alone."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Have each test run on the kinds of store that it is for."""
+    """Have each test that is for stores of every kind run on all of them."""
     if "kind_of_store" in metafunc.fixturenames:
-        wanted = {marker.name for marker in metafunc.definition.iter_markers()}
-        kinds = [name for name, kind in KINDS.items() if wanted.isdisjoint(_not_for(kind))]
-        metafunc.parametrize("kind_of_store", kinds, indirect=True, scope="session")
-
-
-def _not_for(kind: Kind) -> set[str]:
-    capabilities = {"steering": kind.steers_jobs, "checking": kind.checks_itself}
-    return {marker for marker, is_there in capabilities.items() if not is_there}
+        metafunc.parametrize("kind_of_store", KINDS, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

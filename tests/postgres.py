@@ -56,8 +56,8 @@ class NoServer(Exception):
 
 
 @contextmanager
-def a_database() -> Iterator[str]:
-    """Give the URL of a database for as long as the tests last.
+def a_database(**settings: str) -> Iterator[str]:
+    """Give the URL of a database for as long as the tests last; a server that is started gets these settings too.
 
     Raises:
         NoServer: none is named, and none can be started.
@@ -68,7 +68,7 @@ def a_database() -> Iterator[str]:
     with _folder() as folder:
         server = Server(programs(), folder)
         try:
-            server.start(leaves_nothing=True)
+            server.start(leaves_nothing=True, **settings)
             yield server.url
         finally:
             server.stop(signal.SIGQUIT)
@@ -120,7 +120,7 @@ class Server:
         self.folder = folder
         self.url = f"postgresql://postgres@/postgres?host={folder}"
         self._programs = programs
-        self._prefix, self._identity = _as_other_user(folder)
+        self._prefix, self._identity = as_other_user(folder)
         self._data = folder / "data"
         self._guard: subprocess.Popen[bytes] | None = None
         if not self._data.exists():
@@ -206,7 +206,7 @@ shift 2
 server ends too. It goes to the background itself, as some tests look at all the children of their process."""
 
 
-def _as_other_user(folder: Path) -> tuple[Sequence[str], Mapping[str, Any]]:
+def as_other_user(folder: Path) -> tuple[Sequence[str], Mapping[str, Any]]:
     """Give what to put before a command, and how to start it, so that it does not run as root: PostgreSQL refuses that.
 
     In a user namespace of its own it can still read and write what this user can. Where there are none (in many
@@ -288,5 +288,5 @@ def _exists(connection: psycopg.Connection, schema: str) -> bool:
 
 def _empty(connection: psycopg.Connection, schema: str) -> None:
     # The counts come last: they follow the jobs.
-    for table in ("jobs", "runs", "output", "engines", "config", "count_changes"):
+    for table in ("jobs", "runs", "output", "edges", "queues", "freed_places", "engines", "config", "count_changes"):
         connection.execute(SQL("DELETE FROM {}").format(Identifier(schema, table)))

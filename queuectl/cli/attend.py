@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from queuectl.cli.after import with_whole_ids
 from queuectl.cli.documents import job_document
-from queuectl.cli.exits import ExitCode
+from queuectl.cli.exits import SIGNALLED, ExitCode
 from queuectl.cli.follow import follow_job
+from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.raw import print_both
 from queuectl.cli.receipts import print_receipt, say_receipt
 from queuectl.cli.render import print_document
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
 
 __all__ = ["attend_batch", "enqueue_and_attend", "exit_code_of_job"]
-
-_SIGNALLED = 128
-"""What a shell adds to the number of the signal that ended a command."""
 
 
 async def enqueue_and_attend(invocation: Invocation, job: NewJob, *, is_after: bool, follow: bool) -> int:
@@ -50,6 +47,7 @@ async def enqueue_and_attend(invocation: Invocation, job: NewJob, *, is_after: b
 async def _follow(invocation: Invocation, store: Store, receipt: Receipt) -> None:
     # What stands on stdout is the command's.
     say_receipt(invocation, receipt)
+    await say_what_is_missing(invocation, store, [receipt.id])
     say_ended(invocation, await follow_job(invocation, store, receipt.id, print_both))
 
 
@@ -78,8 +76,7 @@ def _leaving_alone(invocation: Invocation, what: str, command: str) -> Iterator[
     try:
         yield
     except (asyncio.CancelledError, KeyboardInterrupt):
-        place = f" --db {shlex.quote(invocation.db)}" if invocation.db else ""
-        invocation.say(f"{what}; look again with: queuectl{place} {command}", mark="·")
+        invocation.say(f"{what}; look again with: {invocation.line(command)}", mark="·")
         raise
 
 
@@ -97,7 +94,7 @@ def exit_code_of_job(job: Job, runs: Sequence[Run]) -> int:
         case Exited.name | SpawnFailed.name, int(code), _:
             return code
         case Signalled.name, _, int(number):
-            return _SIGNALLED + number
+            return SIGNALLED + number
         case TimedOut.name, _, _:
             return ExitCode.TIMED_OUT
         case _:

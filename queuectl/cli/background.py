@@ -36,8 +36,8 @@ async def start_in_background(invocation: Invocation, **options: Any) -> int:
 
     Of one that ends before it is seen there, the end of its log is shown, and its exit code given.
     """
-    log = invocation.log
     async with invocation.store() as store:
+        log = invocation.log
         known = {engine.id for engine in await store.engines()}
         with _open_log(log) as file:
             log_start = file.tell()

@@ -35,7 +35,7 @@ async def get(invocation: Invocation, key: str | None) -> None:
         emit(settings.text(find_setting(key)))
     else:
         rows = [(of.name, settings.text(of), source(of, stored, invocation.environ), of.help) for of in chosen]
-        Table("KEY", "VALUE", "FROM", "MEANING").print(rows)
+        Table("KEY", "VALUE", "FROM", "MEANING", spare=("FROM",)).print(rows)
 
 
 def source(setting: Setting, stored: Mapping[str, str], environ: Mapping[str, str]) -> str:

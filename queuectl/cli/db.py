@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncclick as click
 
+from queuectl.cli.copy import copy_store
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import command, duration_option, group
 from queuectl.cli.render import emit, print_document
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["db", "init"]
 
 
-@command("init", examples=("queuectl db init --db /var/lib/queue/jobs.db",))
+@command("init", examples=("queuectl db init --db jobs.db",))
 async def init(invocation: Invocation) -> None:
     """Create the store, if it is not there. Commands that write do so by themselves."""
     place = invocation.place
@@ -58,7 +59,7 @@ async def migrate(invocation: Invocation) -> None:
     invocation.say(f"the schema of {invocation.place} is up to date")
 
 
-@command("check", examples=("queuectl db check", "queuectl db check --json"))
+@command("check", exits={ExitCode.NO: "damage was found"}, examples=("queuectl db check", "queuectl db check --json"))
 async def check(invocation: Invocation) -> ExitCode:
     """Look for damage in the store, also while it is in use. Nothing is changed.
 
@@ -79,7 +80,11 @@ async def check(invocation: Invocation) -> ExitCode:
     return ExitCode.DONE
 
 
-@command("backup", examples=("queuectl db backup /backup/jobs.db", "queuectl db backup --force jobs.backup"))
+@command(
+    "backup",
+    exits={ExitCode.CONFLICT: "something is there already; nothing was changed"},
+    examples=("queuectl db backup jobs.backup", "queuectl db backup --force jobs.backup"),
+)
 @click.argument("place", metavar="FILE", type=click.Path(path_type=Path, resolve_path=True))
 @click.option("--force", is_flag=True, help="Replace the file that is there.")
 async def backup(invocation: Invocation, *, place: Path, force: bool) -> None:
@@ -115,4 +120,8 @@ async def prune(invocation: Invocation, *, older_than: timedelta | None, dry_run
         invocation.say(f"{'would prune' if dry_run else 'pruned'} {counted(count, 'job')}")
 
 
-db = group("db", "The store itself: by default the file ./queuectl.db.", init, migrate, check, backup, prune)
+db = group(
+    "db",
+    "The store itself: by default the file ./queuectl.db.",
+    *(init, migrate, check, backup, prune, copy_store),
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import FOUND, STEERED
 from queuectl.cli.filters import list_options
 from queuectl.cli.jobs import print_job, print_list
 from queuectl.cli.options import command, duration_option, group
@@ -34,7 +35,7 @@ async def list_dead(invocation: Invocation, **options: Any) -> None:
     await print_list(invocation, (JobState.DEAD,), **options)
 
 
-@command("show", examples=("queuectl dlq show job1",))
+@command("show", exits=FOUND, examples=("queuectl dlq show job1",))
 @click.argument("job_id", metavar="ID")
 async def show(invocation: Invocation, job_id: str) -> None:
     """Show one dead job whole, its runs, and the end of its output."""
@@ -42,7 +43,7 @@ async def show(invocation: Invocation, job_id: str) -> None:
         await print_job(invocation, store, await _get_dead(store, job_id))
 
 
-@command("retry", examples=("queuectl dlq retry job1", "queuectl dlq retry --all"))
+@command("retry", exits=STEERED, examples=("queuectl dlq retry job1", "queuectl dlq retry --all"))
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead jobs.")
 async def retry(invocation: Invocation, *, job_ids: Sequence[str], everything: bool) -> None:

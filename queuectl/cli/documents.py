@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.job import JobState
+from queuectl.store.tallies import in_all
 from queuectl.timestamp import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from queuectl.job import Job, Run
@@ -141,16 +142,11 @@ def status_document(
 ) -> Document:
     """Give the jobs by state, in all and of each queue, and the live engines."""
     return {
-        "jobs": total_jobs([counts for _, counts in queues]),
+        "jobs": in_all(counts for _, counts in queues),
         "workers": sum(engine.workers for engine, _ in engines),
         "engines": [engine_document(engine, state) for engine, state in engines],
         "queues": [queue_document(rules, counts) for rules, counts in queues],
     }
-
-
-def total_jobs(counts: Sequence[QueueCounts]) -> Mapping[JobState, int]:
-    """Add up the jobs of all queues by state."""
-    return {state: sum(of.jobs.get(state, 0) for of in counts) for state in JobState}
 
 
 def stats_document(stats: Stats, uptime: timedelta | None, now: datetime) -> Document:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import STEERED
 from queuectl.cli.filters import state_option
 from queuectl.cli.job_options import change_options, options_document
 from queuectl.cli.options import command
-from queuectl.cli.selection import dry_run_option, ids_argument, print_done, select
+from queuectl.cli.selection import dry_run_option, ids_argument, print_done, selected
 from queuectl.job_changes import parse_changes
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["edit"]
 
 
-@command("edit", examples=("queuectl edit job1 --priority 5 --timeout 10m", "queuectl edit --queue mail --delay 1h"))
+@command(
+    "edit",
+    exits=STEERED,
+    examples=("queuectl edit job1 --priority 5 --timeout 10m", "queuectl edit --queue mail --delay 1h"),
+)
 @ids_argument
 @state_option
 @dry_run_option
@@ -40,7 +45,6 @@ async def edit(
     changes = parse_changes(options_document(**options), datetime.now(UTC))
     if not changes:
         raise click.UsageError("say what to change, for example --priority 5")
-    async with invocation.store() as store:
-        chosen = await select(store, job_ids, states, **filters)
+    async with selected(invocation, job_ids=job_ids, states=states, dry_run=dry_run, **filters) as (store, chosen):
         edited = await store.edit(chosen, changes, dry_run=dry_run)
     print_done(invocation, edited, "edited", dry_run=dry_run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queuectl.cli.text import age, escape
+from queuectl.cli.render import Table
+from queuectl.cli.text import escape, in_time
 from queuectl.errors import AmbiguousId, EngineNotFound, quote
 
 if TYPE_CHECKING:
@@ -13,10 +14,20 @@ if TYPE_CHECKING:
 
     from queuectl.registration import EngineRecord
 
-__all__ = ["ENGINE_HEADINGS", "GONE", "engine_row", "engine_state", "find_engines", "live", "uptime"]
+__all__ = [
+    "ENGINE_HEADINGS",
+    "GONE",
+    "engine_row",
+    "engine_state",
+    "find_engines",
+    "gone",
+    "live",
+    "print_engines",
+    "uptime",
+]
 
 GONE = "gone"
-ENGINE_HEADINGS = ("ENGINE", "STATE", "HOST", "PID", "WORKERS", "RUNNING", "QUEUES", "SINCE")
+ENGINE_HEADINGS = ("ENGINE", "STATE", "HOST", "PID", "WORKERS", "RUNNING", "SINCE", "QUEUES")
 
 
 def engine_state(engine: EngineRecord) -> str:
@@ -31,6 +42,11 @@ def engine_state(engine: EngineRecord) -> str:
 def live(engines: Sequence[EngineRecord]) -> list[tuple[EngineRecord, str]]:
     """Pick the engines that are not gone, each with its state."""
     return [(engine, state) for engine in engines if (state := engine_state(engine)) != GONE]
+
+
+def gone(engines: Sequence[EngineRecord]) -> set[str]:
+    """Give the ids of the engines that are gone."""
+    return {engine.id for engine in engines} - {engine.id for engine, _ in live(engines)}
 
 
 def uptime(engines: Sequence[EngineRecord], now: datetime) -> timedelta | None:
@@ -58,6 +74,12 @@ def _find_engine(engines: Sequence[EngineRecord], text: str) -> EngineRecord:
     return found[0]
 
 
+def print_engines(engines: Sequence[tuple[EngineRecord, str]], now: datetime) -> None:
+    """Print engines, each with its state, as a table."""
+    table = Table(*ENGINE_HEADINGS, spare=("HOST", "PID", "SINCE", "WORKERS"))
+    table.print([engine_row(engine, state, now) for engine, state in engines])
+
+
 def engine_row(engine: EngineRecord, state: str, now: datetime) -> tuple[str, ...]:
     """Write an engine as a row of a table."""
     return (
@@ -67,6 +89,6 @@ def engine_row(engine: EngineRecord, state: str, now: datetime) -> tuple[str, ..
         str(engine.process.pid),
         str(engine.workers),
         str(engine.processing),
+        in_time(engine.started_at, now),
         "all" if engine.queues is None else ", ".join(engine.queues),
-        f"{age(now - engine.started_at)} ago",
     )

@@ -18,6 +18,7 @@ from queuectl.jobspec import merge, parse_document
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from queuectl.cli.exits import Exits
     from queuectl.cli.invocation import Invocation
     from queuectl.jobspec import Document
     from queuectl.new_job import NewJob
@@ -35,6 +36,14 @@ EXAMPLES = (
     "queuectl enqueue --queue mail --file jobs.ndjson",
     "queuectl enqueue --follow -- make test",
 )
+
+
+EXITS: Exits = {
+    ExitCode.NO: "with --wait: a job of the batch did not complete",
+    ExitCode.NOT_FOUND: "a job that it is to come after is not there",
+    ExitCode.CONFLICT: "the id or the unique key is taken",
+    "with --wait, --follow": "as the job's last run ended; see above",
+}
 
 
 class EnqueueCommand(Command):
@@ -62,7 +71,7 @@ class EnqueueCommand(Command):
         return tuple(options["words"])
 
 
-@command("enqueue", cls=EnqueueCommand, examples=EXAMPLES)
+@command("enqueue", exits=EXITS, cls=EnqueueCommand, examples=EXAMPLES)
 @click.argument("words", metavar="[COMMAND | JSON | - | -- PROGRAM [ARG]...]", nargs=-1)
 @click.option("--command", "shell_command", metavar="COMMAND", help="A shell command, whatever it begins with.")
 @click.option("--file", type=click.File("rb"), help="Read a batch from here; - for the standard input.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -76,13 +77,13 @@ class Invocation:
         """How a list is printed: as the option says, else the environment, else as a table."""
         return self.output or output_from(self.environ)
 
-    def store(self, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
-        """Open the store for a command, which waits no longer than `busy_timeout` for its write lock, or its server."""
+    def store(self, place: str | None = None, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
+        """Open the store, or another, for a command: it waits no longer than `busy_timeout` for a lock or a server."""
         # Read in any case, so that what cannot be used is refused before anything is stored.
         settings = Settings.resolve({}, self.environ)
         is_named = "busy_timeout" in environment_settings(self.environ)
         return open_store(
-            self.url,
+            place or self.url,
             read_only=read_only,
             busy_timeout=settings.busy_timeout if is_named else None,
             on_wait=self._say_waiting,
@@ -96,9 +97,19 @@ class Invocation:
         """Put the settings together from the environment and the store."""
         return Settings.resolve(await store.settings(), self.environ)
 
+    def line(self, words: str) -> str:
+        """Write the command line that runs another command on the same store, without a password of its URL."""
+        place = self.db if self.db is None or scheme_of(self.db) is None else self.place
+        return f"queuectl {words}" if place is None else f"queuectl --db {shlex.quote(place)} {words}"
+
+    @property
+    def speaks(self) -> bool:
+        """Whether people are told what is done: not where a program reads JSON, nor who asked for quiet."""
+        return not (self.quiet or self.is_json)
+
     def say(self, words: str, mark: str = "✓") -> None:
-        """Tell a person what was done. Programs that read JSON are told nothing, nor is who asked for quiet."""
-        if not (self.quiet or self.is_json):
+        """Tell a person what was done, if anyone is told."""
+        if self.speaks:
             click.secho(f"{mark} ", fg="red" if mark == "✗" else "green", nl=False, err=True)
             click.echo(words, err=True)
 

@@ -86,6 +86,14 @@ def _number(text: str) -> float | str:
     return text
 
 
+def _directory(text: str) -> str:
+    """Make a path absolute; where that cannot be done, it stays as it is, to be refused likewise."""
+    try:
+        return os.path.abspath(text)  # noqa: PTH100 - links are left as they were given
+    except FileNotFoundError:
+        return text
+
+
 def _exit_codes(texts: Sequence[str]) -> list[float | str]:
     return [_number(word.strip()) for text in texts for word in text.split(",")]
 
@@ -113,7 +121,7 @@ _JSON_TYPES: dict[str, Callable[[Any], object]] = {
     "backoff_jitter": _number,
     "retry_on": _exit_codes,
     "no_retry_on": _exit_codes,
-    "cwd": os.path.abspath,
+    "cwd": _directory,
     "env": _environment,
     "after": _dependencies,
     "concurrency_limit": _number,

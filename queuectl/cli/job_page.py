@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queuectl.cli.render import Table, emit, print_fields
-from queuectl.cli.text import command_text, escape, state_text, when_text
+from queuectl.cli.text import command_text, escape, moment_text, state_text, when_text
 from queuectl.duration import format_duration
-from queuectl.timestamp import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +27,8 @@ def print_job_page(job: Job, settings: Settings, runs: Sequence[Run], output: Ru
     print_fields({**_facts(job, now), **_rules(job, settings)})
     if runs:
         emit("")
-        table = Table("RUN", "ATTEMPT", "OUTCOME", "STARTED", "TOOK", "ENGINE", "ERROR")
+        spare = ("ENGINE", "ATTEMPT", "STARTED", "TOOK")
+        table = Table("RUN", "ATTEMPT", "OUTCOME", "STARTED", "TOOK", "ENGINE", "ERROR", spare=spare)
         table.print([_run_row(run) for run in runs])
     for name, content in (("stdout", output.stdout), ("stderr", output.stderr)):
         if content:
@@ -45,10 +45,10 @@ def _facts(job: Job, now: datetime) -> Mapping[str, str]:
         "queue": job.queue,
         "priority": str(job.priority),
         "tags": escape(", ".join(job.tags)),
-        "created": format_time(job.created_at),
-        "due": format_time(job.run_at),
-        "started": format_time(job.started_at) if job.started_at else "",
-        "finished": format_time(job.finished_at) if job.finished_at else "",
+        "created": moment_text(job.created_at),
+        "due": moment_text(job.run_at),
+        "started": moment_text(job.started_at) if job.started_at else "",
+        "finished": moment_text(job.finished_at) if job.finished_at else "",
     }
 
 
@@ -82,7 +82,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
         str(run.run),
         str(run.attempt),
         outcome_text(run),
-        format_time(run.started_at),
+        moment_text(run.started_at),
         "" if run.duration is None else format_duration(run.duration),
         run.engine_id,
         escape(run.error or ""),

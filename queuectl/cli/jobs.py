@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncclick as click
 
 from queuectl.cli.documents import job_document
+from queuectl.cli.exits import FOUND
 from queuectl.cli.filters import list_options, state_option
 from queuectl.cli.invocation import Invocation, Output
 from queuectl.cli.job_page import print_job_page
@@ -80,7 +81,8 @@ async def _print_table(invocation: Invocation, store: Store, jobs: AsyncIterator
     """Print jobs as a table, and say whether there were any."""
     settings = await invocation.settings(store)
     paused = {rules.queue for rules in await store.queues() if rules.paused}
-    table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND")
+    spare = ("PRIORITY", "ATTEMPTS", "QUEUE", "WHEN")
+    table = Table("ID", "STATE", "QUEUE", "PRIORITY", "ATTEMPTS", "WHEN", "COMMAND", spare=spare)
     async for page in in_pages(jobs):
         now = store.now()
         table.print([_row(job, state_text(job, now, paused), settings, now) for job in page])
@@ -99,7 +101,7 @@ def _row(job: Job, state: str, settings: Settings, now: datetime) -> tuple[str, 
     )
 
 
-@command("show", examples=("queuectl show job1", "queuectl show job1 --json"))
+@command("show", exits=FOUND, examples=("queuectl show job1", "queuectl show job1 --json"))
 @click.argument("job_id", metavar="ID")
 async def show(invocation: Invocation, job_id: str) -> None:
     """Show one job whole, its runs, and the end of its output.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import run_document
+from queuectl.cli.exits import FOUND, ExitCode
 from queuectl.cli.options import command
 from queuectl.cli.raw import print_bytes
 from queuectl.cli.render import print_document
@@ -28,7 +29,9 @@ __all__ = ["logs"]
 
 
 @command(
-    "logs", examples=("queuectl logs job1", "queuectl logs job1 --run 1 --stderr --tail 20", "queuectl logs job1 -f")
+    "logs",
+    exits={**FOUND, ExitCode.NOT_FOUND: "there is no such job, or it has no such run"},
+    examples=("queuectl logs job1", "queuectl logs job1 --run 1 --stderr --tail 20", "queuectl logs job1 -f"),
 )
 @click.argument("job_id", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the job is final.")

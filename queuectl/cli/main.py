@@ -33,6 +33,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "enqueue": Entry("enqueue:enqueue", "store a job, or a batch of jobs"),
         "list": Entry("jobs:list_jobs", "list jobs"),
         "show": Entry("jobs:show", "show one job whole"),
+        "explain": Entry("explain:explain", "say why a job does not run, and what to do"),
         "logs": Entry("logs:logs", "print what a job's command printed"),
         "wait": Entry("wait:wait", "wait until jobs are final"),
         "cancel": Entry("steering:cancel", "cancel jobs, stopping those that run"),
@@ -52,7 +53,9 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Overview": {
         "status": Entry("status:status", "jobs by state, engines, queues"),
+        "top": Entry("top.command:top", "watch queues, jobs and engines live"),
         "stats": Entry("stats:stats", "runs, failures, durations, throughput"),
+        "help": Entry("manual:show_page", "show a page of the manual"),
     },
     "Store": {
         "config": Entry("config:config", "settings, kept in the store"),
@@ -125,7 +128,9 @@ class Root(click.Group):
         """Write the examples."""
         write_examples(formatter, EXAMPLES)
         formatter.write_paragraph()
-        formatter.write_text("'queuectl COMMAND --help' tells more about a command.")
+        formatter.write_text(
+            "'queuectl COMMAND --help' tells a command's options, 'queuectl help COMMAND' all about it."
+        )
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - a click callback

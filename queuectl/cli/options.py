@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from asyncclick.shell_completion import CompletionItem
 
+    from queuectl.cli.exits import Exits
+
 __all__ = ["COMPLETION", "SHARED", "Command", "command", "duration_option", "group", "reading"]
 
 COMPLETION = "_QUEUECTL_COMPLETE"
@@ -98,19 +100,22 @@ class Command(click.Command):
 
     context_class = Context
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), is_list: bool = False, **kwargs: Any) -> None:
-        """Take the command lines to show, and whether what it prints is a list."""
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), exits: Exits | None = None, is_list: bool = False, **kwargs: Any
+    ) -> None:
+        """Take the command lines to show, what exit codes mean here, and whether what it prints is a list."""
         super().__init__(*args, **kwargs)
         for param in self.params:
             if param.type is click.STRING:
                 param.type = Word()
         self.params += SHARED
-        self._examples = examples
+        self.examples = examples
+        self.exits = exits or {}
         self._is_list = is_list
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
-        write_examples(formatter, self._examples)
+        write_examples(formatter, self.examples)
 
     async def invoke(self, ctx: click.Context) -> Any:
         """Run the command, unless it is asked for an output that it does not have."""
@@ -141,7 +146,12 @@ def _is_unicode(text: str) -> bool:
 
 
 def command(
-    name: str, *, cls: type[Command] = Command, examples: Sequence[str] = (), is_list: bool = False
+    name: str,
+    *,
+    cls: type[Command] = Command,
+    examples: Sequence[str] = (),
+    exits: Exits | None = None,
+    is_list: bool = False,
 ) -> Callable[[Callable[..., Awaitable[int | None]]], click.Command]:
     """Make a command of a coroutine function that takes the `Invocation` and its own options.
 
@@ -149,7 +159,8 @@ def command(
     """
 
     def decorate(function: Callable[..., Awaitable[int | None]]) -> click.Command:
-        made: click.Command = click.command(name, cls=cls, examples=examples, is_list=is_list)(click.pass_obj(function))
+        decorated = click.command(name, cls=cls, examples=examples, exits=exits, is_list=is_list)
+        made: click.Command = decorated(click.pass_obj(function))
         return made
 
     return decorate

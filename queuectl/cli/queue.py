@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from queuectl.cli.documents import queue_document, rules_document
+from queuectl.cli.exits import ExitCode
 from queuectl.cli.invocation import Invocation, Output
 from queuectl.cli.options import command, group
 from queuectl.cli.queues import print_queues, queues_of
@@ -50,7 +51,7 @@ async def pause(invocation: Invocation, name: str) -> None:
     await _change(invocation, name, {"paused": True})
 
 
-@command("resume", examples=("queuectl queue resume mail",))
+@command("resume", exits={ExitCode.NOT_FOUND: "there is no such queue"}, examples=("queuectl queue resume mail",))
 @click.argument("name", metavar="QUEUE")
 async def resume(invocation: Invocation, name: str) -> None:
     """Start jobs of a paused queue again."""

@@ -31,4 +31,7 @@ async def queues_of(store: Store) -> list[tuple[QueueRules, QueueCounts]]:
 def print_queues(queues: Sequence[tuple[QueueRules, QueueCounts]]) -> None:
     """Print queues as a table."""
     rows = [(of.queue, *(str(counts.jobs[state]) for state in JobState), rules_text(of)) for of, counts in queues]
-    Table("QUEUE", *(state.upper() for state in JobState), "RULES").print(rows)
+    Table("QUEUE", *(state.upper() for state in JobState), "RULES", spare=_SPARE).print(rows)
+
+
+_SPARE = ("CANCELLED", "COMPLETED", "BLOCKED", "FAILED", "PROCESSING", "DEAD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,24 @@ if TYPE_CHECKING:
 
     from queuectl.cli.documents import Document
 
-__all__ = ["Table", "emit", "in_pages", "print_document", "print_documents", "print_fields", "print_line"]
+__all__ = [
+    "Table",
+    "emit",
+    "in_pages",
+    "print_document",
+    "print_documents",
+    "print_fields",
+    "print_layout",
+    "print_line",
+    "room",
+]
 
 PAGE = 500
 """How many rows are laid out together."""
 UNLIMITED = 1 << 24
 """The width of a table that no terminal cuts."""
 MIN_WIDTH = 16
-"""What the last column keeps on a narrow terminal."""
+"""What the last column keeps while other columns can be left out."""
 GAP = 2
 
 STYLES: Mapping[str, str] = {
@@ -83,12 +94,14 @@ async def in_pages(rows: AsyncIterator[Any], size: int = PAGE) -> AsyncIterator[
 class Table:
     """Prints rows under headings, page after page; a column never gets narrower than it was.
 
-    On a terminal it is coloured, and its last column is cut where the line ends. Elsewhere nothing is cut.
+    On a terminal it is coloured and fits: first the last column is cut, down to a few words, then the columns are left
+    out that are `spare`, the first of these first; the first column is whole in any case. Elsewhere nothing is cut.
     """
 
-    def __init__(self, *headings: str) -> None:
-        """Take the headings of the columns."""
+    def __init__(self, *headings: str, spare: Sequence[str] = ()) -> None:
+        """Take the headings of the columns, and which of them a narrow terminal does without."""
         self._headings = headings
+        self._spare = spare
         self._widths = [0] * len(headings)
         self._has_begun = False
 
@@ -103,33 +116,46 @@ class Table:
 
         for row in (self._headings, *rows):
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, row, strict=True)]
-        for line in _lines(self._layout(rows)):
-            emit(line)
+        print_layout(self._layout(rows))
         self._has_begun = True
 
     def _layout(self, rows: Sequence[Sequence[str]]) -> Any:
         from rich.table import Table as Layout  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        *fixed, last = self._widths
-        widths = [*fixed, min(last, _room(sum(fixed) + GAP * len(fixed)))]
+        columns = self._fitting(room())
         layout = Layout(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=not self._has_begun)
-        for heading, width in zip(self._headings, widths, strict=True):
+        for place, width in columns.items():
+            heading = self._headings[place]
             layout.add_column(heading, width=width, no_wrap=True, overflow="ellipsis", header_style="bold")
         for row in rows:
-            layout.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
+            cells = [row[place] for place in columns]
+            layout.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in cells))
         return layout
 
+    def _fitting(self, length: int) -> dict[int, int]:
+        """Give the columns that are shown in a line that is so long, by their places, each with its width."""
+        *fixed, last = range(len(self._headings))
+        shown = {place: self._widths[place] for place in fixed}
+        wanted = self._widths[last]
+        for heading in self._spare:
+            if _taken(shown) + min(wanted, MIN_WIDTH) > length:
+                del shown[self._headings.index(heading)]
+        return {**shown, last: max(min(wanted, length - _taken(shown)), 1)}
 
-def _room(taken: int) -> int:
-    """Give how wide the last column may be, behind columns that take so much."""
-    if not sys.stdout.isatty():
-        return UNLIMITED
-    return max(os.get_terminal_size(sys.stdout.fileno()).columns - taken, MIN_WIDTH)
+
+def _taken(columns: Mapping[int, int]) -> int:
+    """Give how much of a line these columns take, with the gap behind each."""
+    return sum(columns.values()) + GAP * len(columns)
 
 
-def _lines(renderable: Any) -> list[str]:
-    """Lay something out for stdout, without trailing blanks."""
+def room() -> int:
+    """Give how long a line may be."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
+def print_layout(renderable: Any) -> None:
+    """Print something that rich lays out, without trailing blanks."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
     has_colour = is_terminal(sys.stdout, os.environ)
@@ -144,7 +170,8 @@ def _lines(renderable: Any) -> list[str]:
     )
     with console.capture() as capture:
         console.print(renderable)
-    return [line.rstrip() for line in capture.get().splitlines()]
+    for line in capture.get().splitlines():
+        emit(line.rstrip())
 
 
 def print_fields(fields: Mapping[str, str]) -> None:

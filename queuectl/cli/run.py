@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
+    from queuectl.cli.exits import Exits
     from queuectl.cli.invocation import Invocation
     from queuectl.engine import EngineReport
     from queuectl.events import Listener
     from queuectl.registration import QueueCounts
     from queuectl.store.base import Store
 
-__all__ = ["run", "run_engine", "run_options"]
+__all__ = ["ENGINE_EXITS", "run", "run_engine", "run_options"]
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Tally:
         if isinstance(event, (JobFinished, JobRescued)):
             self._states[event.state] += 1
             if event.state is JobState.DEAD:
-                self.failures.add(event.job.id, _why(event))
+                self.failures.add(event.job.id, event.job.runs, _why(event))
 
     @property
     def ended(self) -> dict[str, int]:
@@ -94,7 +95,14 @@ def run_options(function: Any) -> Any:
 WORKERS = click.IntRange(1, 10_000)
 
 
-@command("run", examples=("queuectl run --workers 8", "queuectl run --queue mail --until-idle"))
+ENGINE_EXITS: Exits = {
+    ExitCode.DONE: "it drained, or was idle",
+    ExitCode.NO: "it gave running jobs back; or it ran until it was idle, and a job died",
+}
+"""What exit codes mean to an engine."""
+
+
+@command("run", exits=ENGINE_EXITS, examples=("queuectl run --workers 8", "queuectl run --queue mail --until-idle"))
 @click.option("--workers", type=WORKERS, metavar="N", help="Jobs at once; else the setting, else 2 x the processors.")
 @run_options
 async def run(invocation: Invocation, **options: Any) -> ExitCode:
@@ -140,6 +148,7 @@ async def run_engine(
                 # What is loaded by now stays: looked through at each round, it would be most of what there is.
                 gc.freeze()
                 report = await engine.run()
+            await tally.failures.read_last_words(store)
     code = ExitCode.NO if report.given_back or (until_idle and report.buried) else ExitCode.DONE
     if until_idle:
         tally.failures.say(invocation)

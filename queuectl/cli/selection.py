@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -12,13 +13,13 @@ from queuectl.cli.text import counted
 from queuectl.store.base import JobFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from queuectl.cli.invocation import Invocation
     from queuectl.job import JobState
     from queuectl.store.base import Selection, Store
 
-__all__ = ["dry_run_option", "ids_argument", "print_done", "select", "selection_options"]
+__all__ = ["dry_run_option", "ids_argument", "print_done", "selected", "selection_options"]
 
 ids_argument = click.argument("job_ids", metavar="[ID]...", nargs=-1)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only print the ids.")
@@ -31,23 +32,30 @@ def selection_options(function: Any) -> Any:
     return function
 
 
-async def select(
-    store: Store,
+@asynccontextmanager
+async def selected(
+    invocation: Invocation,
+    *,
     job_ids: Sequence[str],
     states: tuple[JobState, ...],
     queues: tuple[str, ...],
     tags: tuple[str, ...],
-) -> Selection:
-    """Give the jobs that are meant: those named by their ids, or those that fit the filters.
+    dry_run: bool,
+) -> AsyncIterator[tuple[Store, Selection]]:
+    """Open the store, and give it with the jobs that are meant: those named by their ids, or that fit the filters.
+
+    A dry run only reads.
 
     Raises:
-        UsageError: neither is given, or both are.
+        UsageError: neither is given, or both are; no store is opened, or made, then.
     """
     if bool(states or queues or tags) == bool(job_ids):
         raise click.UsageError("give ids, or filters (--state, --queue, --tag)" + (", not both" if job_ids else ""))
-    if job_ids:
-        return [await store.resolve(job_id) for job_id in job_ids]
-    return JobFilter(states=states, queues=queues, tags=tags)
+    async with invocation.store(read_only=dry_run) as store:
+        if job_ids:
+            yield store, [await store.resolve(job_id) for job_id in job_ids]
+        else:
+            yield store, JobFilter(states=states, queues=queues, tags=tags)
 
 
 def print_done(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queuectl.cli.documents import status_document, total_jobs
-from queuectl.cli.engines import ENGINE_HEADINGS, engine_row, live
+from queuectl.cli.documents import status_document
+from queuectl.cli.engines import live, print_engines
 from queuectl.cli.options import command
 from queuectl.cli.queues import print_queues, queues_of
 from queuectl.cli.render import Table, emit, print_document
 from queuectl.queue_rules import QueueRules
+from queuectl.store.tallies import in_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +36,11 @@ async def status(invocation: Invocation) -> None:
 def _print_tables(
     queues: Sequence[tuple[QueueRules, QueueCounts]], engines: Sequence[tuple[EngineRecord, str]], now: datetime
 ) -> None:
-    totals = total_jobs([counts for _, counts in queues])
+    totals = in_all(counts for _, counts in queues)
     Table("STATE", "JOBS").print([(str(state), str(count)) for state, count in totals.items()])
     emit("")
     if engines:
-        Table(*ENGINE_HEADINGS).print([engine_row(engine, state, now) for engine, state in engines])
+        print_engines(engines, now)
     else:
         emit("no engine runs; start one with: queuectl run")
     if len(queues) > 1 or any(rules != QueueRules(rules.queue) for rules, _ in queues):

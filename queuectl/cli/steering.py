@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from queuectl.cli.exits import STEERED
 from queuectl.cli.options import command
-from queuectl.cli.selection import print_done, select, selection_options
+from queuectl.cli.selection import print_done, selected, selection_options
 from queuectl.cli.text import counted
 from queuectl.errors import JobNotFound, WrongState
 from queuectl.job import JobState
@@ -26,7 +27,9 @@ LOOK_AGAIN = 0.5
 """Seconds: a store on which nobody rings is looked at so often."""
 
 
-@command("cancel", examples=("queuectl cancel job1", "queuectl cancel --queue mail --state pending,failed"))
+@command(
+    "cancel", exits=STEERED, examples=("queuectl cancel job1", "queuectl cancel --queue mail --state pending,failed")
+)
 @selection_options
 @click.option("--no-wait", is_flag=True, help="Do not wait until running jobs are stopped.")
 async def cancel(invocation: Invocation, *, dry_run: bool, no_wait: bool, **selection: Any) -> None:
@@ -35,8 +38,7 @@ async def cancel(invocation: Invocation, *, dry_run: bool, no_wait: bool, **sele
     Name them by their ids, or filter them; of several ids, all must be in such a state. Ctrl-C ends the waiting, not
     the cancelling.
     """
-    async with invocation.store() as store:
-        chosen = await select(store, **selection)
+    async with selected(invocation, dry_run=dry_run, **selection) as (store, chosen):
         ids = await store.apply(Action.CANCEL, chosen, dry_run=dry_run)
         running = [] if dry_run else await _stopping(store, ids)
         if running and not no_wait:
@@ -71,40 +73,40 @@ async def _has_completed(store: Store, job_id: str) -> bool:
         return False
 
 
-@command("hold", examples=("queuectl hold job1", "queuectl hold --tag nightly"))
+@command("hold", exits=STEERED, examples=("queuectl hold job1", "queuectl hold --tag nightly"))
 @selection_options
 async def hold(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Keep jobs from being started until they are released: pending, failed or blocked ones."""
-    async with invocation.store() as store:
-        ids = await store.apply(Action.HOLD, await select(store, **selection), dry_run=dry_run)
+    async with selected(invocation, dry_run=dry_run, **selection) as (store, chosen):
+        ids = await store.apply(Action.HOLD, chosen, dry_run=dry_run)
     print_done(invocation, ids, "held", dry_run=dry_run)
 
 
-@command("release", examples=("queuectl release job1", "queuectl release --queue mail"))
+@command("release", exits=STEERED, examples=("queuectl release job1", "queuectl release --queue mail"))
 @selection_options
 async def release(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Let go of jobs that are held. One that waits for other jobs goes on waiting."""
-    async with invocation.store() as store:
-        ids = await store.apply(Action.RELEASE, await select(store, **selection), dry_run=dry_run)
+    async with selected(invocation, dry_run=dry_run, **selection) as (store, chosen):
+        ids = await store.apply(Action.RELEASE, chosen, dry_run=dry_run)
     print_done(invocation, ids, "released", dry_run=dry_run)
 
 
-@command("retry", examples=("queuectl retry job1", "queuectl retry --state dead --queue mail --dry-run"))
+@command("retry", exits=STEERED, examples=("queuectl retry job1", "queuectl retry --state dead --queue mail --dry-run"))
 @selection_options
 async def retry(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Make jobs due now, with all their attempts before them: failed, completed, dead or cancelled ones.
 
     Name them by their ids, or filter them; of several ids, all must be in such a state. Earlier runs are kept.
     """
-    async with invocation.store() as store:
-        ids = await store.apply(Action.RETRY, await select(store, **selection), dry_run=dry_run)
+    async with selected(invocation, dry_run=dry_run, **selection) as (store, chosen):
+        ids = await store.apply(Action.RETRY, chosen, dry_run=dry_run)
     print_done(invocation, ids, "retried", words="due again", dry_run=dry_run)
 
 
-@command("delete", examples=("queuectl delete job1", "queuectl delete --state cancelled --dry-run"))
+@command("delete", exits=STEERED, examples=("queuectl delete job1", "queuectl delete --state cancelled --dry-run"))
 @selection_options
 async def delete(invocation: Invocation, *, dry_run: bool, **selection: Any) -> None:
     """Delete jobs for good, with their runs and output: any that do not run. It asks nothing."""
-    async with invocation.store() as store:
-        ids = await store.apply(Action.DELETE, await select(store, **selection), dry_run=dry_run)
+    async with selected(invocation, dry_run=dry_run, **selection) as (store, chosen):
+        ids = await store.apply(Action.DELETE, chosen, dry_run=dry_run)
     print_done(invocation, ids, "deleted", dry_run=dry_run)

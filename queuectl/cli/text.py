@@ -11,13 +11,24 @@ from queuectl.job import FINAL_STATES, JobState
 from queuectl.queue_rules import format_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from queuectl.job import Job
     from queuectl.queue_rules import QueueRules
 
-__all__ = ["age", "command_text", "counted", "escape", "rules_text", "state_text", "when_text"]
+__all__ = [
+    "age",
+    "command_text",
+    "counted",
+    "escape",
+    "in_time",
+    "listed",
+    "moment_text",
+    "rules_text",
+    "state_text",
+    "when_text",
+]
 
 _SECOND = timedelta(seconds=1)
 _UNITS = (("d", 86_400 * _SECOND), ("h", 3_600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND))
@@ -47,6 +58,22 @@ def age(duration: timedelta) -> str:
     return f"{max(duration // _SECOND, 0)}s"
 
 
+def in_time(moment: datetime, now: datetime) -> str:
+    """Write how far a time is from now: ``3m ago``, ``in 2h``."""
+    return f"in {age(moment - now)}" if moment > now else f"{age(now - moment)} ago"
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a time as local clocks show it, to the second and with the offset, which summer time changes."""
+    return moment.astimezone().isoformat(" ", "seconds")
+
+
+def listed(names: Sequence[str], more: int, noun: str) -> str:
+    """Write a noun with names, and how many more there are: ``job a``, ``jobs a, b and 3 more``."""
+    both = ", ".join(names) + (" and " if names and more else "") + (f"{more} more" if more else "")
+    return f"{noun if len(names) + more == 1 else f'{noun}s'} {both}"
+
+
 def state_text(job: Job, now: datetime, paused: Collection[str] = ()) -> str:
     """Write a job's state, with what its `run_at`, its queue (one of the `paused`) and users' wishes say beside it."""
     word = ""
@@ -74,9 +101,9 @@ def rules_text(rules: QueueRules) -> str:
 def when_text(job: Job, now: datetime) -> str:
     """Write when a job ended, started or is due, whichever its state makes interesting."""
     if job.state in FINAL_STATES and job.finished_at is not None:
-        return f"ended {age(now - job.finished_at)} ago"
+        return f"ended {in_time(job.finished_at, now)}"
     if job.state is JobState.PROCESSING and job.started_at is not None:
-        return f"began {age(now - job.started_at)} ago"
+        return f"began {in_time(job.started_at, now)}"
     if job.state is JobState.BLOCKED and job.run_at <= now:
         return f"waits for {counted(job.unmet, 'job')}" if job.unmet else "held"
-    return f"due in {age(job.run_at - now)}" if job.run_at > now else "due"
+    return f"due {in_time(job.run_at, now)}" if job.run_at > now else "due"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncclick as click
 
 from queuectl.cli.documents import job_document
-from queuectl.cli.exits import ExitCode
+from queuectl.cli.exits import FOUND, ExitCode
 from queuectl.cli.failures import Failures
+from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.looks import looks
 from queuectl.cli.options import command, duration_option
 from queuectl.cli.progress import has_bar, new_bar
@@ -19,7 +20,7 @@ from queuectl.cli.text import escape
 from queuectl.job import FINAL_STATES, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import timedelta
 
     from queuectl.cli.invocation import Invocation
@@ -32,7 +33,11 @@ _AT_ONCE = 20
 """How many jobs that are not final a look takes in: a look is to be short, however many there are."""
 
 
-@command("wait", examples=("queuectl wait job1 job2", "queuectl wait job1 --timeout 10m && echo done"))
+@command(
+    "wait",
+    exits={**FOUND, ExitCode.NO: "one of them did not complete", ExitCode.TIMED_OUT: "the time was over"},
+    examples=("queuectl wait job1 job2", "queuectl wait job1 --timeout 10m"),
+)
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @duration_option("--timeout", "Wait no longer than this, and then end with 124.")
 async def wait(invocation: Invocation, job_ids: Sequence[str], timeout: timedelta | None) -> ExitCode:
@@ -57,8 +62,9 @@ async def wait_for_jobs(
     Raises:
         JobNotFound: one of them is not there, or was deleted before it was seen to be final.
     """
+    await say_what_is_missing(invocation, store, ids)
     states = Counter[JobState]()
-    with _shown(invocation, len(ids)) as show:
+    async with _shown(invocation, store, len(ids)) as show:
         async for job in _finals(store, ids, timeout):
             states[job.state] += 1
             show(job)
@@ -94,8 +100,8 @@ async def _finals(store: Store, ids: Sequence[str], timeout: timedelta | None) -
             return
 
 
-@contextmanager
-def _shown(invocation: Invocation, count: int) -> Iterator[Callable[[Job], None]]:
+@asynccontextmanager
+async def _shown(invocation: Invocation, store: Store, count: int) -> AsyncIterator[Callable[[Job], None]]:
     """Give what shows that a job is final: a bar that moves on, or a line."""
     if not has_bar(invocation):
         yield lambda job: say_ended(invocation, job)
@@ -106,10 +112,11 @@ def _shown(invocation: Invocation, count: int) -> Iterator[Callable[[Job], None]
 
         def show(job: Job) -> None:
             if job.state is not JobState.COMPLETED:
-                failures.add(job.id, _ending(job))
+                failures.add(job.id, job.runs, _ending(job))
             bar.advance(task)
 
         yield show
+    await failures.read_last_words(store)
     failures.say(invocation)
 
 

@@ -8,11 +8,12 @@ import asyncclick as click
 
 from queuectl.cli.background import start_in_background
 from queuectl.cli.documents import engine_document
-from queuectl.cli.engines import ENGINE_HEADINGS, GONE, engine_row, engine_state, find_engines
+from queuectl.cli.engines import GONE, engine_state, find_engines, print_engines
+from queuectl.cli.exits import ExitCode
 from queuectl.cli.invocation import Invocation, Output
 from queuectl.cli.options import command, group
-from queuectl.cli.render import Table, emit, print_document, print_line
-from queuectl.cli.run import WORKERS, run_engine, run_options
+from queuectl.cli.render import emit, print_document, print_line
+from queuectl.cli.run import ENGINE_EXITS, WORKERS, run_engine, run_options
 from queuectl.cli.text import counted
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LOOK_AGAIN = 0.5
 """Seconds: an engine that is killed changes nothing in the store."""
 
 
-@command("start", examples=("queuectl worker start --count 8", "queuectl worker start --detach"))
+@command("start", exits=ENGINE_EXITS, examples=("queuectl worker start --count 8", "queuectl worker start --detach"))
 @click.option("--count", "--workers", "workers", type=WORKERS, metavar="N", help="Jobs at once; else the setting.")
 @click.option("--detach", is_flag=True, help="Run in the background, with a log file beside the store.")
 @run_options
@@ -37,7 +38,11 @@ async def start(invocation: Invocation, *, detach: bool, **options: Any) -> int:
     return await run_engine(invocation, **options)
 
 
-@command("stop", examples=("queuectl worker stop",))
+@command(
+    "stop",
+    exits={ExitCode.NOT_FOUND: "there is no such engine", ExitCode.CONFLICT: "several ids begin so"},
+    examples=("queuectl worker stop",),
+)
 @click.argument("engines", metavar="[ENGINE]...", nargs=-1)
 async def stop(invocation: Invocation, engines: Sequence[str]) -> None:
     """Ask engines to drain, wherever they run, and wait for it; all of them, if none is named.
@@ -80,7 +85,7 @@ async def list_engines(invocation: Invocation) -> None:
             for document in documents:
                 print_line(document)
         case Output.TABLE if engines:
-            Table(*ENGINE_HEADINGS).print([engine_row(engine, state, now) for engine, state in engines])
+            print_engines(engines, now)
         case Output.TABLE:
             invocation.say("no engine runs; start one with: queuectl run", mark="·")
 

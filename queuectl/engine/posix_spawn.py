@@ -28,6 +28,9 @@ _SETSIGDEF = 0x04
 _SETSID = 0x80
 """The same number in glibc and musl, which are those that have `addchdir_np`."""
 
+_ELSEWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
+"""Why a program cannot be run where it was looked for first, and may be where it is looked for next, as in a shell."""
+
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """What a child would go on ignoring."""
 
@@ -45,7 +48,7 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
 
     Raises:
         ValueError: its words cannot be handed to a process.
-        OSError: it was not started; of several programs of its name in the ``PATH``, the first that is one tells why.
+        OSError: it was not started.
     """
     library = _library()
     actions = _STRUCTURE()
@@ -69,9 +72,10 @@ def _spawn_first(spec: CommandSpec, actions: ctypes.Array[ctypes.c_char]) -> int
         error = _library().posix_spawn(ctypes.byref(pid), _encode(path), actions, _attributes(), arguments, environment)
         if not error:
             return pid.value
-        if error not in {errno.ENOENT, errno.ENOTDIR}:
+        if error not in _ELSEWHERE:
+            raise OSError(error, os.strerror(error))
+        if error == errno.EACCES:
             failure = error
-            break
     raise OSError(failure, os.strerror(failure))
 
 

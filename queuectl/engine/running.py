@@ -57,6 +57,10 @@ class Running:
         finally:
             self._jobs.remove(running)
 
+    def is_running(self, job: Job) -> bool:
+        """Tell whether a command of that job runs in the name of the engine id that holds it now."""
+        return any((other.job.id, other.job.engine_id) == (job.id, job.engine_id) for other in self._jobs)
+
     def stop_all(self, reason: str) -> None:
         """Stop what runs and what will be started from now on: SIGTERM, and SIGKILL after the grace."""
         self._stop = Interrupted(reason)

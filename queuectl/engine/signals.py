@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["handle_signals"]
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 @asynccontextmanager
 async def handle_signals(engine: Engine) -> AsyncIterator[None]:
-    """Direct SIGTERM and SIGINT to an engine while the block runs; in the main thread only."""
+    """Direct SIGTERM and SIGINT to an engine while the block runs, and SIGHUP; in the main thread only."""
     loop = asyncio.get_running_loop()
+    handled = [signal.SIGTERM, signal.SIGINT]
+    # A terminal that is closed would else end the engine at once, and leave alone what it runs; nohup asks for neither.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
     received = 0
 
     def receive(number: signal.Signals) -> None:
@@ -36,10 +38,10 @@ async def handle_signals(engine: Engine) -> AsyncIterator[None]:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    for number in _SIGNALS:
+    for number in handled:
         loop.add_signal_handler(number, receive, number)
     try:
         yield
     finally:
-        for number in _SIGNALS:
+        for number in handled:
             loop.remove_signal_handler(number)

@@ -108,6 +108,10 @@ class Worker:
         the claim has to be confirmed.
         """
         registration = self._context.registration
+        if self._context.running.is_running(job):
+            # An older copy of the store was put in its place, and knows nothing of that run. Nor may it know the tokens
+            # that were given since: both runs may have the same.
+            await registration.renew(job.engine_id or "")
         while time.monotonic() - self._asked_at > registration.lease.total_seconds() * _FRESH:
             self._asked_at = time.monotonic()
             if not await registration.confirm(job.engine_id or ""):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from queuectl.store.selection import JobFilter, Selection, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
+    from queuectl.store.contents import Page
     from queuectl.transition import Action, Transition
 
 __all__ = [
@@ -64,15 +66,6 @@ class Finding:
 
 class JobStore(Protocol):
     """Jobs, for those who make them and look at them."""
-
-    @property
-    def steers_jobs(self) -> bool:
-        """Whether this store does all that steers jobs and queues.
-
-        Where it does not, `Unsupported` is raised, and nothing was changed, by an `enqueue` of jobs with `after`,
-        `unique` or a concurrency, by `apply` but for ``retry``, by `edit` and by `set_queue`. No queue has rules then,
-        and no engine hears of jobs that are to be cancelled.
-        """
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Receipt]:
         """Store all the jobs or none, durably, and answer in the same order.
@@ -138,6 +131,13 @@ class JobStore(Protocol):
         had not been given is marked as elsewhere; what had been given, is not.
         """
 
+    async def situation(self, job_id: str) -> Situation:
+        """Give all that decides whether a job runs, as it is at one moment, at a cost that has a bound.
+
+        Raises:
+            JobNotFound: there is none of exactly that id.
+        """
+
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """Do the same by hand to several jobs, all or none, and give their ids from the oldest.
 
@@ -150,7 +150,7 @@ class JobStore(Protocol):
         ``delete``: the job is gone, with its runs and output; open dependencies on it are decided.
 
         With a filter, jobs whose state does not allow the action are left out; with ids, each of them must allow it.
-        With `dry_run` nothing is changed.
+        With `dry_run` nothing is changed, and a store that was opened to be read only will do.
 
         Raises:
             JobNotFound: one of the ids is unknown.
@@ -197,6 +197,8 @@ class WorkerStore(Protocol):
         token higher than all before, and counts one run more. A worker that holds a job already, because the answer
         to an earlier claim was lost, is given that job again.
 
+        A job that somebody else changes at that moment may be passed over; that change is one in the store to wait for.
+
         Nothing is taken from paused queues. What a queue's concurrency or rate leaves no room for, or a job's own
         `concurrency_limit` (fewer than so many jobs with its `concurrency_key` have to be processing), waits, and what
         comes behind it in order goes before it. This holds over all engines, and nothing but the jobs that are
@@ -238,8 +240,12 @@ class WorkerStore(Protocol):
             LeaseLost: the job is not held under that claim any more.
         """
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """End the run of a job whose own engine is not registered any more, in the name of `engine_id`.
+
+        With `is_gone` the engine may still be registered: its process has provably ended, and will say nothing more.
 
         Raises:
             EngineFenced: `engine_id` is not registered any more.
@@ -279,8 +285,8 @@ class EngineStore(Protocol):
         Its jobs stay as they are, for `orphans`.
         """
 
-    async def orphans(self) -> list[Job]:
-        """Give the processing jobs whose engine is not registered any more."""
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
+        """Give the processing jobs whose engine is not registered any more, or is one of these."""
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """Tell what an engine wants to know, without any lock; ready jobs are counted up to `limit`.
@@ -335,10 +341,6 @@ class AdminStore(Protocol):
     def software(self) -> str:
         """The database behind the store: its name and version, and the defect of that version that concerns a store."""
 
-    @property
-    def checks_itself(self) -> bool:
-        """Whether this kind of store can `check`."""
-
     async def check(self) -> list[Finding]:
         """Look for damage, as the store is at one moment, also while it is in use; nothing is changed.
 
@@ -350,7 +352,6 @@ class AdminStore(Protocol):
         damage: it waits to be rescued. Of each rule at most 100 findings are given.
 
         Raises:
-            Unsupported: this kind of store does not check itself.
             StoreDamaged: so much is damaged that nothing can be looked at.
         """
 
@@ -365,6 +366,25 @@ class AdminStore(Protocol):
             InvalidInput: it is a file of the store itself.
             StoreDamaged: the copy is not sound, as the store is not.
             StoreUnavailable: nothing can be written there; or this kind of store has a tool of its own for backups.
+        """
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """Give all that is in the store, but for engines, as it is at one moment, page by page.
+
+        Others go on using the store meanwhile. A run under way stands in its job.
+
+        Raises:
+            StoreError: the store cannot be read to its end.
+        """
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """Take in what another store has given by `unload`, whole or not at all, also where `pages` raises an error.
+
+        The jobs keep their ids, their age, their runs; what they wait for and what was decided about that; and their
+        claim tokens, above which all later ones lie. What is due is ready at once.
+
+        Raises:
+            PlaceTaken: there are jobs, settings or rules of queues here already.
         """
 
 

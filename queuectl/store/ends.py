@@ -9,7 +9,7 @@ from queuectl.job import FINAL_STATES, JobState
 from queuectl.outcome import Exited, Interrupted, Signalled, SpawnFailed, TimedOut
 from queuectl.output import NO_OUTPUT
 from queuectl.store.base import Execution
-from queuectl.transition import Complete, Release, Retry
+from queuectl.transition import Complete, Release, Retry, if_cancelled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +49,12 @@ class End:
     def error(self) -> str | None:
         """Why it did not succeed."""
         return None if isinstance(self.transition, Complete) else self.transition.error
+
+    @property
+    def cancel_error(self) -> str | None:
+        """Why the job is over if a user has asked to cancel it; None where it succeeded, which stands."""
+        cancelled = if_cancelled(self.transition)
+        return None if isinstance(cancelled, Complete) else cancelled.error
 
     @property
     def run_at(self) -> datetime | None:

@@ -11,12 +11,20 @@ from queuectl.store import refusals
 from queuectl.store.ids import new_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from queuectl.errors import Conflict
     from queuectl.new_job import NewJob
 
-__all__ = ["chosen_ids", "current_directory", "ids_for", "receipts_for", "unique_keys"]
+__all__ = [
+    "awaited_ids",
+    "chosen_ids",
+    "current_directory",
+    "ids_for",
+    "is_related",
+    "receipts_for",
+    "unique_keys",
+]
 
 
 def ids_for(jobs: Sequence[NewJob]) -> list[str]:
@@ -33,6 +41,16 @@ def chosen_ids(jobs: Sequence[NewJob]) -> list[str]:
 def unique_keys(jobs: Sequence[NewJob]) -> set[str]:
     """Give the keys that only one job may have: these, too, can be taken."""
     return {job.unique for job in jobs if job.unique is not None}
+
+
+def is_related(job: NewJob) -> bool:
+    """Tell whether a job has to do with others: few have."""
+    return bool(job.after or job.unique or job.concurrency_key or job.concurrency_limit != 1)
+
+
+def awaited_ids(jobs: Iterable[NewJob]) -> set[str]:
+    """Give the ids of those that any of the jobs come after."""
+    return {other.id for job in jobs for other in job.after}
 
 
 def receipts_for(

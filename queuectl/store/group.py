@@ -35,9 +35,11 @@ class Rank(IntEnum):
     """Who goes first: an engine that cannot beat loses its jobs, and a result is worth more than a new start."""
 
     BEAT = 0
-    FINISH = 1
-    CLAIM = 2
-    CLIENT = 3
+    REPORT = 1
+    """Before the ends that are stored by one call, as one of them may be that of this run: then it comes too late."""
+    FINISH = 2
+    CLAIM = 3
+    CLIENT = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +139,17 @@ class GroupWriter(ABC, Generic[Work]):
         return request.answer
 
     async def _serve(self) -> None:
+        try:
+            await self._serve_all()
+        except Exception as fault:
+            # Nobody serves any more: those who wait must hear of it, and nobody may wait again.
+            self._closing.set()
+            for request in self._waiting:
+                if not request.answer.done():
+                    request.answer.set_exception(fault)
+            raise
+
+    async def _serve_all(self) -> None:
         while True:
             if requests := self._take():
                 await self._serve_units(_units(requests))

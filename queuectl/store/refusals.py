@@ -9,10 +9,10 @@ from queuectl.errors import (
     EngineFenced,
     JobNotFound,
     LeaseLost,
+    StoreDamaged,
     StoreNewer,
     StoreOlder,
     UniqueKeyTaken,
-    Unsupported,
     quote,
 )
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from queuectl.job import Claim
 
 __all__ = [
+    "contradicts_itself",
     "fenced",
     "has_form",
     "key_taken",
@@ -32,7 +33,6 @@ __all__ = [
     "require_all",
     "require_form",
     "taken",
-    "unsupported",
 ]
 
 
@@ -88,11 +88,6 @@ def fenced(engine_id: str) -> EngineFenced:
     return EngineFenced(f"engine {engine_id} is not registered: others took it for dead, or it has stopped")
 
 
-def unsupported(what: str) -> Unsupported:
-    """Refuse what a store does not do that does not steer jobs, see `JobStore.steers_jobs`."""
-    return Unsupported(f"this store does not {what} yet: use a SQLite file for that")
-
-
 def refuse_newer(version: int, known: int, place: str) -> None:
     """Let the schema of the store at `place` pass, unless it is newer than the one this program knows.
 
@@ -109,3 +104,10 @@ def refuse_newer(version: int, known: int, place: str) -> None:
 def replaced_by_older(place: str) -> StoreOlder:
     """Refuse a store that has an older schema than it had a moment ago."""
     return StoreOlder(f"{place} was replaced by one with an older schema: restart, or run 'queuectl db migrate'")
+
+
+def contradicts_itself() -> StoreDamaged:
+    """Refuse to go on where an index names jobs that no table has: whoever tried again would do so for ever."""
+    return StoreDamaged(
+        "the store is damaged: an index names jobs that are not there; see 'queuectl db check', restore a backup"
+    )

@@ -6,6 +6,7 @@ Jobs are named by their ids. What they run, and with which environment, is never
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
@@ -45,11 +46,10 @@ _log = structlog.get_logger()
 
 
 def configure(level: int, *, colour: bool) -> None:
-    """Send the log to stderr, from `level` on: coloured lines for a person, else a JSON object a line."""
+    """Send the log to stderr, from `level` on: for a person in colour, with local times, else a JSON object a line."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_console(colour=colour) if sys.stderr.isatty() else _json_lines()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -60,17 +60,32 @@ def configure(level: int, *, colour: bool) -> None:
 
 
 def _console(*, colour: bool) -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=colour, exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=colour, exception_formatter=structlog.dev.plain_traceback),
+    ]
 
 
 def _json_lines() -> list[Processor]:
     # Local variables in a traceback would show commands and environments.
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [structlog.processors.ExceptionRenderer(transformer), structlog.processors.JSONRenderer()]
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(transformer),
+        structlog.processors.JSONRenderer(),
+    ]
 
 
 def log_event(event: Event) -> None:
-    """Write one event: what is routine from level debug or info on, what a person should look at as a warning."""
+    """Write one event: what is routine from level debug or info on, what a person should look at as a warning.
+
+    A line that cannot be written is lost: an engine goes on where its log has no reader, or no space, any more.
+    """
+    with suppress(OSError):
+        _write(event)
+
+
+def _write(event: Event) -> None:
     match event:
         case JobClaimed() | JobFinished() | JobRescued() | LeaseLost():
             _log_job(event)

@@ -15,6 +15,7 @@ from benchmarks import __main__ as all_of_them
 from benchmarks import peers
 from benchmarks.benchmark import Benchmark, NothingMeasured
 from benchmarks.figures import Figure, Row
+from tests.postgres import NAMED
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -33,6 +34,7 @@ TINY = {
     "many": "--jobs 8 --sleep 1 --rounds 1",
     "soak": "--minutes 0.04 --workers 2",
     "peers": "--jobs 4 --workers 2 --rounds 1",
+    "scale": "--jobs 20 --engines 1 --workers 2 --rounds 1 --retained 40",
 }
 ROWS: dict[str, list[dict[str, int | float | str]]] = {
     "drain": [{"workers": 1}, {"workers": 2}],
@@ -46,6 +48,12 @@ ROWS: dict[str, list[dict[str, int | float | str]]] = {
     "reads": [{"command": name} for name in ("status", "list", "show", "list", "stats")],
     "memory": [{"of": "queue"}, {"of": "rise"}, {"of": "outputs"}],
     "many": [{"of": "jobs"}, {"of": "heartbeat"}],
+    "scale": [
+        {"of": "alone", "engines": 1},
+        {"of": "alone, beside procrastinate"},
+        {"of": "true, beside procrastinate"},
+        {"of": "size"},
+    ],
 }
 
 
@@ -60,7 +68,10 @@ def test_every_script_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_it_gives_its_rows(name: str) -> None:
+def test_it_gives_its_rows(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "scale":
+        # A server takes longer to make than all of this.
+        monkeypatch.setenv(NAMED, request.getfixturevalue("postgres"))
     rows = rows_of(name)
     assert {row.benchmark for row in rows} == {name}
     assert all(row.case.items() >= case.items() for row, case in zip(rows, ROWS[name], strict=True))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.shell import Shell, Terminal
+from tests.engine.engines import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("QUEUECTL_") or name in {"DB_PATH", "NO_COLOR"}:
+        if name.startswith("QUEUECTL_") or name in {"COLUMNS", "DB_PATH", "NO_COLOR"}:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -39,3 +40,11 @@ def terminal() -> Iterator[Terminal]:
     """Runs command lines in processes of their own, and ends what is left of them."""
     with Terminal() as terminal:
         yield terminal
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """The named pipe ``gate``, from which commands read a line to wait for it."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.close()

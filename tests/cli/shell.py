@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,8 +122,21 @@ class Terminal:
 
     def on_screen(self, *args: str) -> tuple[int, str]:
         """Run one command line with stderr on a terminal; give its exit code and what was shown there."""
+        return self._on_a_terminal(*args, columns=80, environ={"TERM": "xterm", "NO_COLOR": "1"})
+
+    def at_width(self, columns: int, *args: str, environ: Mapping[str, str] | None = None) -> list[str]:
+        """Run one command line on a terminal that is so wide; give the lines that were shown there."""
+        code, shown = self._on_a_terminal(*args, columns=columns, environ=environ, has_stdout=True)
+        assert code == 0, shown
+        return shown.splitlines()
+
+    def _on_a_terminal(
+        self, *args: str, columns: int, environ: Mapping[str, str] | None, has_stdout: bool = False
+    ) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        process = self.start(*args, stderr=theirs, environ={"TERM": "xterm", "NO_COLOR": "1"})
+        termios.tcsetwinsize(theirs, (24, columns))
+        stdout = theirs if has_stdout else subprocess.PIPE
+        process = self.start(*args, stdout=stdout, stderr=theirs, environ=environ)
         os.close(theirs)
         shown = b""
         # Where nobody has the other end any more, some systems say so with an error.
@@ -130,6 +144,13 @@ class Terminal:
             while data := screen.read(4_096):
                 shown += data
         return process.wait(), shown.decode()
+
+
+def start_engine(shell: Shell, terminal: Terminal) -> None:
+    """Start an engine that stays, and wait until it is registered."""
+    shell.ok("db", "init")
+    terminal.start("run", "-q")
+    wait_for(lambda: shell.ok("worker", "list", "-o", "ids").lines != [])
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

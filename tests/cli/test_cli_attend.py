@@ -13,7 +13,7 @@ from queuectl.cli.attend import exit_code_of_job
 from queuectl.outcome import Cancelled, EngineDied
 from queuectl.retry import RetryPolicy
 from queuectl.store import open_store
-from tests.cli.shell import wait_for
+from tests.cli.shell import start_engine, wait_for
 from tests.engine.engines import Gate
 from tests.factories import add, new_engine, run_next
 
@@ -37,8 +37,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 @pytest.fixture
 def _engine(queuectl: Shell, terminal: Terminal) -> None:
     """An engine that stays."""
-    queuectl.ok("db", "init")
-    terminal.start("run", "-q")
+    start_engine(queuectl, terminal)
 
 
 @pytest.mark.usefixtures("_engine")
@@ -125,6 +124,8 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_look_again(queuectl: Shell,
     waiting = terminal.start("enqueue", flag, "--id", "job1", "--db", "a b.db", "true")
     assert waiting.stderr is not None
     assert waiting.stderr.readline().decode() == "✓ enqueued job1 in default\n"
+    start = "queuectl --db 'a b.db' run"
+    assert waiting.stderr.readline().decode() == f"· no engine runs; start one with: {start}\n"
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate()
     assert waiting.returncode == 130
@@ -144,7 +145,8 @@ def test_what_is_queuectls_own_fault_is_125(queuectl: Shell, flag: str) -> None:
 def test_a_store_that_is_lost_meanwhile_is_125(terminal: Terminal) -> None:
     waiting = terminal.start("enqueue", "--wait", "true")
     assert waiting.stderr is not None
-    waiting.stderr.readline()
+    said = [waiting.stderr.readline() for _ in range(2)]
+    assert said[1] == b"\xc2\xb7 no engine runs; start one with: queuectl run\n"
     Path("queuectl.db").unlink()
     _, err = waiting.communicate()
     assert (waiting.returncode, err.startswith(b"error: ")) == (125, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_an_engine_that_ends_by_itself_says_what_it_did(queuectl: Shell) -> None
     assert '"event": "job claimed"' in queuectl.ok("run", "--until-idle", "-v").err
 
 
+def test_an_engine_goes_on_when_nobody_reads_its_log_any_more(queuectl: Shell, terminal: Terminal) -> None:
+    queuectl.ok("db", "init")
+    process = terminal.start("run", "--workers", "1")
+    assert process.stderr is not None
+    assert b"engine started" in process.stderr.readline()
+    process.stderr.close()
+    queuectl.ok("enqueue", "--wait", "true")
+    queuectl.ok("enqueue", "--wait", "true")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 141
+
+
 def test_a_job_that_dies_makes_the_answer_no(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--max-retries", "1", "false")
     result = queuectl("run", "--until-idle", "--json")
@@ -59,9 +72,10 @@ def test_what_failed_is_named_at_the_end(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--id", "missing", "--max-retries", "1", "--", "/nowhere/nothing", "x")
     result = queuectl("run", "--until-idle", "--workers", "1")
     assert result.out == ""
-    assert result.err.splitlines()[-3:] == [
+    assert result.err.splitlines()[-4:] == [
         "✗ bad: exit code 7",
         "✗ missing: could not start, exit code 127",
+        "· see what each printed with: queuectl logs ID",
         "✗ 1 completed, 2 dead",
     ]
 
@@ -70,7 +84,8 @@ def test_of_many_failures_ten_are_named(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--max-retries", "1", "-", stdin=b"exit 3\n" * 12)
     result = queuectl("run", "--until-idle")
     assert result.err.count(": exit code 3\n") == 10
-    assert result.err.endswith("✗ and 2 more jobs\n✗ 0 completed, 12 dead\n")
+    where = "· see what each printed with: queuectl logs ID"
+    assert result.err.endswith(f"✗ and 2 more jobs\n{where}\n✗ 0 completed, 12 dead\n")
 
 
 def test_the_log_never_quotes_the_command_or_its_environment(queuectl: Shell) -> None:
@@ -102,15 +117,22 @@ def test_the_workers_come_from_the_option_or_the_setting(queuectl: Shell) -> Non
 
 
 def test_a_terminal_shows_a_progress_bar_with_warnings_above_it(queuectl: Shell, terminal: Terminal) -> None:
-    queuectl.ok("enqueue", "-", stdin=b'true\n{"command": "false", "max_retries": 1, "id": "bad"}')
+    fails = r"printf 'begin\nno\tway\n\n' >&2; exit 3"
+    queuectl.ok("enqueue", "--id", "bad", "--max-retries", "1", fails)
+    queuectl.ok("enqueue", "true")
     ours, theirs = pty.openpty()
     process = terminal.start("run", "--until-idle", stderr=theirs, environ={"TERM": "xterm", "NO_COLOR": "1"})
     assert process.wait() == 1
     shown = os.read(ours, 1 << 16).decode()
     assert "2/2" in shown
-    assert "job dead" in shown
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[warning *\] job dead", shown)
     assert "engine started" not in shown
-    assert shown.rstrip().endswith("✗ 1 completed, 1 dead")
+    failure, *rest = shown.splitlines()[-3:]
+    assert failure.endswith(r"✗ bad: exit code 3: no\tway")
+    assert rest == [
+        "· see what it printed with: queuectl logs bad",
+        "✗ 1 completed, 1 dead",
+    ]
     os.close(ours)
     os.close(theirs)
 

@@ -13,25 +13,15 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from tests.cli.shell import wait_for
-from tests.engine.engines import Gate
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.cli.shell import Shell, Terminal
+    from tests.engine.engines import Gate
 
 FLOOD = 300_000
 """Bytes: more than a pipe holds, less than the store keeps."""
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """The named pipe ``gate``, from which commands read a line to wait for it."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
 
 
 def out_of(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -6,26 +6,12 @@ import os
 import pty
 from typing import TYPE_CHECKING
 
-import asyncclick as click
 import pytest
 
-from queuectl.cli.main import ENTRIES, cli
+from tests.cli.commands import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.cli.shell import Shell, Terminal
-
-
-def commands() -> Iterator[tuple[str, ...]]:
-    """Give the words of every command that does something."""
-    context = click.Context(cli)
-    for name in ENTRIES:
-        command = cli.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from ((name, below) for below in command.commands)
-        else:
-            yield (name,)
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)

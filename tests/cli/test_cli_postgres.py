@@ -55,24 +55,6 @@ def test_an_engine_in_the_background(queuectl: Shell, terminal: Terminal) -> Non
     assert "hush" not in Path("queuectl.log").read_text()
 
 
-@pytest.mark.usefixtures("url")
-@pytest.mark.parametrize(
-    "line",
-    [
-        *("enqueue --after job1 true", "enqueue --unique k true", "enqueue --concurrency-key k true"),
-        *("cancel job1", "hold job1", "release job1", "delete job1", "edit job1 --priority 1"),
-        *("queue pause default", "queue resume default", "queue set default --concurrency 1"),
-    ],
-)
-def test_what_steers_jobs_is_refused_and_changes_nothing(queuectl: Shell, line: str) -> None:
-    queuectl.ok("enqueue", "--id", "job1", "true")
-    before = queuectl.ok("list", "--json").out
-    refused = queuectl("--json", *line.split())
-    assert (refused.code, refused.error["code"]) == (2, "unsupported")
-    assert "use a SQLite file" in refused.error["message"]
-    assert queuectl.ok("list", "--json").out == before
-
-
 UNREACHABLE = "postgresql://me:hush@127.0.0.1:1/db"
 
 

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
 
+@pytest.fixture(autouse=True)
+def _on_each_kind_of_store(any_kind_of_store: None) -> None:
+    """Lead every test here through them."""
+
+
 def test_a_paused_queue_starts_nothing_until_it_is_resumed(queuectl: Shell) -> None:
     queuectl.ok("enqueue", "--queue", "mail", "--id", "a", "true")
     assert queuectl.ok("queue", "pause", "mail").err == "✓ queue mail: paused\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,6 @@ from tests.cli.shell import PATIENCE, wait_for
 from tests.factories import add, end, new_engine, take
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.shell import Shell, Terminal
 
 ACTIONS = {
@@ -28,8 +27,8 @@ ACTIONS = {
 
 
 @pytest.fixture
-def some(queuectl: Shell) -> Shell:
-    """A store with two jobs that wait, a held one, and one that has completed."""
+def some(queuectl: Shell, any_kind_of_store: None) -> Shell:  # noqa: ARG001 - it names the place
+    """A store, of each kind in turn, with two jobs that wait, a held one, and one that has completed."""
     queuectl.ok("enqueue", "--id", "done", "true")
     queuectl.ok("run", "--until-idle")
     batch = (
@@ -88,6 +87,15 @@ def test_refusals_name_the_reason(some: Shell, action: str) -> None:
         result = some(action, "done", *words)
         assert (result.code, f"cannot {action} job done: it is completed; allowed for" in result.err) == (4, True)
     assert states(some) == before
+
+
+@pytest.mark.parametrize("action", ["retry", *ACTIONS])
+def test_neither_a_refusal_nor_a_dry_run_makes_a_store(queuectl: Shell, action: str) -> None:
+    words = changes(action)
+    assert queuectl(action, *words).code == 2
+    missing = queuectl(action, "a", *words, "--dry-run")
+    assert (missing.code, "there is no store" in missing.err) == (5, True)
+    assert list(Path().iterdir()) == []
 
 
 def test_a_prefix_of_a_generated_id_will_do(queuectl: Shell) -> None:

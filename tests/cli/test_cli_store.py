@@ -217,3 +217,24 @@ def test_pruning_keeps_to_the_setting(queuectl: Shell) -> None:
     assert "all jobs are kept" in queuectl.ok("db", "prune").err
     queuectl.ok("config", "set", "retention", "0")
     assert queuectl.ok("db", "prune").err == "✓ pruned 1 job\n"
+
+
+def test_in_a_directory_that_was_deleted_nothing_is_a_fault(
+    queuectl: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for args in (["enqueue", "true"], ["run", "--until-idle"], ["worker", "start", "--detach"], ["list"]):
+        nowhere = queuectl(*args)
+        assert (nowhere.code, "queuectl.db is nowhere" in nowhere.err) == (5, True)
+    whole = ("--db", str(tmp_path / "jobs.db"))
+    for args, message in (
+        (["enqueue", "--cwd", "x", "true"], "use an absolute path"),
+        (["enqueue", "true"], "deleted"),
+    ):
+        refused = queuectl(*whole, *args)
+        assert (refused.code, message in refused.err) == (2, True)
+    queuectl.ok(*whole, "enqueue", "--cwd", "/", "true")
+    queuectl.ok(*whole, "run", "--until-idle")

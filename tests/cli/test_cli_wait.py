@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.shell import wait_for
+from queuectl.store import open_store
+from queuectl.store.liveness import this_process
+from tests.cli.shell import start_engine, wait_for
 from tests.engine.engines import Gate
+from tests.factories import new_engine
 
 if TYPE_CHECKING:
     import subprocess
@@ -42,11 +46,11 @@ def line_of(process: subprocess.Popen[bytes]) -> str:
 
 
 def test_it_ends_when_the_last_job_does(queuectl: Shell, terminal: Terminal, gate: Gate) -> None:
+    start_engine(queuectl, terminal)
     queuectl.ok(
         "enqueue", "-", stdin=b'{"id": "slow", "command": "read line < gate"}\n{"id": "fast", "command": "true"}'
     )
     waiting = terminal.start("wait", "slow", "fast")
-    terminal.start("run", "--until-idle")
     assert line_of(waiting) == "✓ fast: completed\n"
     assert waiting.poll() is None
     gate.open()
@@ -66,9 +70,37 @@ def test_its_own_timeout_is_124(ended: Shell) -> None:
     ended.ok("enqueue", "--id", "later", "--delay", "1d", "true")
     for timeout in ("0", "50ms"):
         result = ended("wait", "later", "good", "--timeout", timeout)
-        assert (result.code, result.err) == (124, "✓ good: completed\n✗ 1 completed, 1 not finished in time\n")
+        assert result.code == 124
+        assert result.err.endswith("✓ good: completed\n✗ 1 completed, 1 not finished in time\n")
     assert ended("wait", "later", "--timeout", "0", "--json").json[0]["state"] == "pending"
     assert ended("wait", "good", "--timeout", "0").code == 0
+
+
+@pytest.mark.usefixtures("_engine_for_mail")
+def test_who_waits_is_told_what_has_to_be_done_first(queuectl: Shell) -> None:
+    for queue in ("mail", "default", "default", "paused"):
+        queuectl.ok("enqueue", "--queue", queue, "true")
+    queuectl.ok("queue", "pause", "paused")
+    ids = queuectl.ok("list", "-o", "ids").lines
+    assert queuectl("wait", *ids, "--timeout", "0").err.splitlines()[:-1] == [
+        "· no engine serves queue default: those that run serve mail; start one with: queuectl run --queue default",
+        "· no engine serves queue paused: those that run serve mail; start one with: queuectl run --queue paused",
+        "· queue paused is paused; resume it with: queuectl queue resume paused",
+    ]
+    assert queuectl("wait", *ids, "--timeout", "0", "-q").err == ""
+    assert queuectl("wait", ids[0], "--timeout", "0").err == "✗ 1 not finished in time\n"
+
+
+@pytest.fixture
+def _engine_for_mail(queuectl: Shell) -> None:
+    """An engine that is alive, as this process is, and serves one queue."""
+    queuectl.ok("db", "init")
+
+    async def register() -> None:
+        async with open_store("queuectl.db") as store:
+            await store.register_engine(new_engine("engine-1", queues=("mail",), process=this_process()))
+
+    asyncio.run(register())
 
 
 def test_json_gives_the_jobs(ended: Shell) -> None:
@@ -102,18 +134,19 @@ def test_a_terminal_shows_a_bar_and_names_what_failed(ended: Shell, terminal: Te
     ids = ended.ok("list", "-o", "ids").lines
     code, shown = terminal.on_screen("wait", *ids)
     assert (code, "13/13" in shown) == (1, True)
-    assert shown.endswith("and 2 more jobs\r\n✗ 1 completed, 12 dead\r\n")
+    where = "· see what each printed with: queuectl logs ID"
+    assert shown.endswith(f"and 2 more jobs\r\n{where}\r\n✗ 1 completed, 12 dead\r\n")
     assert shown.count("dead, exit code 3") == 9
     assert "✗ bad: dead, exit code 7" in shown
     assert terminal.on_screen("wait", "good", "-v") == (0, "✓ good: completed\r\n")
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_job(queuectl: Shell, terminal: Terminal, gate: Gate) -> None:
+    start_engine(queuectl, terminal)
     queuectl.ok(
         "enqueue", "-", stdin=b'{"id": "fast", "command": "true"}\n{"id": "slow", "command": "read line < gate"}'
     )
     waiting = terminal.start("wait", "fast", "slow")
-    terminal.start("run", "--until-idle")
     assert line_of(waiting) == "✓ fast: completed\n"
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait() == 130

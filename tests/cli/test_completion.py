@@ -47,6 +47,12 @@ def test_commands_are_completed_with_their_help(queuectl: Shell) -> None:
     assert "initdb" not in complete(queuectl, "queuectl ")
 
 
+def test_pages_of_the_manual_are_completed(queuectl: Shell) -> None:
+    assert complete(queuectl, "queuectl help e").keys() == {"enqueue", "explain", "edit", "environment", "exit-codes"}
+    assert complete(queuectl, "queuectl help queue ").keys() == {"list", "pause", "resume", "set"}
+    assert complete(queuectl, "queuectl help queue set ") == {}
+
+
 def test_options_are_completed(queuectl: Shell) -> None:
     assert complete(queuectl, "queuectl list --st").keys() == {"--state"}
     assert {"--db", "--json", "--version"} <= complete(queuectl, "queuectl --").keys()
@@ -59,6 +65,7 @@ def test_ids_are_completed_with_what_they_are(queuectl: Shell) -> None:
     both = {"job1": r"pending: echo one\necho two", "job2": "dead: false 'it fails'"}
     assert complete(queuectl, "queuectl show ") == both
     assert complete(queuectl, "queuectl logs job") == both
+    assert complete(queuectl, "queuectl explain job") == both
     assert complete(queuectl, "queuectl show x") == {}
     assert complete(queuectl, "queuectl --db nowhere.db show ") == {}
     assert complete(queuectl, "queuectl --db queuectl.db show ") == both

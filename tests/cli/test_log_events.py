@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -103,6 +106,17 @@ def test_an_outcome_is_told_in_figures(
     line = json.loads(capsys.readouterr().err)
     expected = {"job": "job1", "run": 2, "duration": 1.0, **fields}
     assert {key: line[key] for key in expected} == expected
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
+        nowhere = io.TextIOWrapper(pipe, write_through=True)
+        monkeypatch.setattr(sys, "stderr", nowhere)
+        configure(logging.INFO, colour=False)
+        log_event(events.JobsPruned(7))
+        nowhere.detach()  # It would be flushed once more.
 
 
 def test_what_is_below_the_level_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

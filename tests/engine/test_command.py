@@ -10,14 +10,14 @@ import threading
 import weakref
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from queuectl.engine.command import RunningCommand, start
 from queuectl.engine.pidfd_child import hide_descriptors
-from queuectl.outcome import Cancelled, Exited, Interrupted, Signalled
+from queuectl.outcome import Cancelled, Exited, Interrupted, Signalled, SpawnFailed
 from queuectl.output import Chunk, OutputUpdate, RunOutput, Stream, assemble
 from queuectl.store.liveness import start_of
 from tests.engine.commands import (
@@ -38,6 +38,9 @@ from tests.engine.commands import (
     until,
 )
 from tests.engine.limits import no_descriptors_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["kind", "no_leaks"]
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -151,6 +154,22 @@ async def test_the_program_is_searched_for_in_its_own_path(tmp_path: Path) -> No
     script.chmod(0o755)
 
     assert (await run(program("greet", env={"PATH": str(tmp_path)})))[1].stdout == b"hello\n"
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
+async def test_what_has_its_name_and_cannot_be_run_is_passed_over(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    make(first / "greet")
+    script = second / "greet"
+    script.write_text("#!/bin/sh\necho hello\n")
+    script.chmod(0o755)
+
+    spec = program("greet", env={"PATH": f"{first}:{second}"})
+    assert (await run(spec))[1].stdout == b"hello\n"
+    script.unlink()
+    assert isinstance(await start(spec), SpawnFailed)
 
 
 async def test_the_working_directory(tmp_path: Path) -> None:

@@ -128,12 +128,15 @@ async def test_an_engine_drains_when_another_process_asks_for_it(store: Store) -
     assert running.log.of(DrainStarted) == [DrainStarted("asked to stop", 0)]
 
 
-async def test_the_first_signal_drains(store: Store, path: Path, folder: Path, gate: Gate) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_the_first_signal_drains(
+    store: Store, path: Path, folder: Path, gate: Gate, number: signal.Signals
+) -> None:
     await store.enqueue([NewJob(WAITS, id="running"), NewJob("true", id="next")])
 
     with engine_process(path, "--workers", "1") as engine:
         await until(lambda: lines_in(folder / "started") == ["1"])
-        engine.send(signal.SIGTERM)
+        engine.send(number)
         await engine.event("draining: no new jobs, waiting for those that run")
         gate.open()
         assert await engine.exit_code() == 0
@@ -194,6 +197,18 @@ async def test_a_signal_while_the_engine_starts_drains_it(store: Store, path: Pa
 
     assert (await store.get("a")).state in {JobState.PENDING, JobState.COMPLETED}
     assert await store.engines() == []
+
+
+@linux_only
+async def test_nohup_keeps_an_engine_from_hearing_that_its_terminal_is_closed(path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with engine_process(path) as engine:
+            await engine.event("engine started")
+            assert catches(engine.pid, signal.SIGTERM)
+            assert not catches(engine.pid, signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def catches(pid: int, number: signal.Signals) -> bool:

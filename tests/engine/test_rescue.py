@@ -131,7 +131,7 @@ async def test_jobs_whose_rescuer_died_too_are_there_for_the_first_claim(store: 
     _, log = await run_until_idle(store)
 
     assert [type(event) for event in log.events[:2]] == [JobRescued, EngineStarted]
-    # Nobody is left who knows how its engine died, so that cannot be held against the job.
+    # Its engine was not seen to be gone, else it would still be registered: nothing is held against the job.
     assert log.of(JobRescued)[0].reason == "its engine was taken off by another"
     assert log.of(JobClaimed)[0].job.crashes == 0
 

@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 
 from queuectl.errors import OutcomeUnknown, QueuectlError
 from queuectl.failpoints import VARIABLE
-from queuectl.job import FINAL_STATES, OnConflict
+from queuectl.job import FINAL_STATES, JobState, OnConflict
+from queuectl.job_changes import JobChanges
 from queuectl.store import open_store
+from queuectl.store.base import JobFilter
 from queuectl.transition import Action
 from tests.cli.shell import Terminal
 from tests.engine.engines import EngineProcess
-from tests.faults.chaos_plan import LEASE, Deed, DeedKind, Fault, FaultKind, Plan, make_plan
+from tests.faults.chaos_plan import LEASE, LIMITED, Deed, DeedKind, Fault, FaultKind, Plan, make_plan
 from tests.faults.checker import INVARIANTS, Figures, check, figures_of
 from tests.faults.histories import collect, keep_history
 from tests.faults.ledgers import Answer, ClientLedger, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from queuectl.job import NewJob
     from queuectl.store.base import Store
@@ -79,6 +81,7 @@ async def run_chaos(place: Place, *, seed: int, seconds: float, engines: int) ->
             drained_in = await chaos.run(plan, engines)
         finally:
             chaos.close()
+        chaos.troubles += [finding.message for finding in await store.check()]
     evidence = collect(place.url, place.folder, chaos.clients)
     return Report(seed, chaos.done, figures_of(evidence), drained_in, chaos.troubles + check(evidence))
 
@@ -157,13 +160,25 @@ class _Chaos:
 
     async def _drain(self) -> None:
         """Wait until every job is final, and no engine registered but those that run. The checker finds what hangs."""
+        for queue in LIMITED:
+            await self.store.set_queue(queue, {"paused": False})
         deadline = time.monotonic() + CALM
         while time.monotonic() < deadline:
             states = {state for of in await self.store.counts() for state, jobs in of.jobs.items() if jobs}
             registered = {engine.process.pid for engine in await self.store.engines()}
             if states <= FINAL_STATES and registered == {slot.engine.pid for slot in self._slots}:
                 return
+            if states - FINAL_STATES == {JobState.BLOCKED}:
+                await self._unblock()
             await asyncio.sleep(0.05)
+
+    async def _unblock(self) -> None:
+        """Release what is held, and cancel what waits for the success of jobs that are dead."""
+        # Whatever waits for anything else than that, is found here.
+        self.troubles += [finding.message for finding in await self.store.check()]
+        blocked = [job async for job in self.store.list_jobs(JobFilter(states=(JobState.BLOCKED,)))]
+        await self._apply(Action.RELEASE, [job.id for job in blocked if job.held])
+        await self._apply(Action.CANCEL, [job.id for job in blocked if not job.held])
 
     async def _end(self, supervisors: list[asyncio.Task[None]]) -> None:
         """Let all engines drain."""
@@ -208,34 +223,48 @@ class _Chaos:
     async def _ask(self, deed: Deed) -> None:
         match deed.kind:
             case DeedKind.ENQUEUE:
-                await self._enqueue(deed, OnConflict.REFUSE)
+                await self._enqueue(deed, None)
             case DeedKind.REPEAT:
                 await self._enqueue(deed, OnConflict.IGNORE)
             case DeedKind.INSIST:
                 await self._enqueue(deed, OnConflict.REFUSE)
-            case DeedKind.RETRY:
-                ids = [str(job.id) for job in deed.jobs]
-                await self._told(ids, Request.RETRY, self.store.apply(Action.RETRY, ids))
             case DeedKind.DIE:
                 await asyncio.to_thread(self._die, deed)
                 await self._enqueue(deed, OnConflict.IGNORE)
+            case DeedKind.EDIT:
+                ids = [str(job.id) for job in deed.jobs]
+                asking = self.store.edit(ids, JobChanges({"priority": deed.priority}))
+                await self._told(ids, Request.EDIT, asking, priority=deed.priority)
+            case DeedKind.SET_QUEUE:
+                await self.store.set_queue(deed.queue, deed.rules)
+            case by_hand:
+                await self._apply(Action(by_hand), [str(job.id) for job in deed.jobs])
 
-    async def _enqueue(self, deed: Deed, on_conflict: OnConflict) -> None:
-        jobs = [replace(job, on_conflict=on_conflict) for job in deed.jobs]
-        await self._told([str(job.id) for job in jobs], Request.ENQUEUE, self.store.enqueue(jobs))
+    async def _enqueue(self, deed: Deed, on_conflict: OnConflict | None) -> None:
+        jobs = [replace(job, on_conflict=on_conflict or job.on_conflict) for job in deed.jobs]
 
-    async def _told(self, ids: list[str], request: Request, asking: Awaitable[object]) -> None:
-        asked = [self.clients.ask(job, request) for job in ids]
-        answer = Answer.REFUSED
+        async def asking() -> list[str]:
+            return [receipt.id for receipt in await self.store.enqueue(jobs)]
+
+        await self._told([str(job.id) for job in jobs], Request.ENQUEUE, asking())
+
+    async def _apply(self, action: Action, ids: Sequence[str]) -> None:
+        await self._told(ids, Request(action), self.store.apply(action, ids))
+
+    async def _told(
+        self, ids: Sequence[str], request: Request, asking: Awaitable[Sequence[str]], priority: int | None = None
+    ) -> None:
+        """Ask, and note what was told: another job in the place of one's own, for its unique key, is a refusal."""
+        asked = [self.clients.ask(job, request, priority) for job in ids]
+        done: Sequence[str] = ()
         # Any other error means that nothing was changed.
         with suppress(QueuectlError):
             try:
-                await asking
-                answer = Answer.ACKNOWLEDGED
+                done = await asking
             except OutcomeUnknown:
-                answer = Answer.UNKNOWN
+                return
         for each in asked:
-            each.answer = answer
+            each.answer = Answer.ACKNOWLEDGED if each.job in done else Answer.REFUSED
 
     def _die(self, deed: Deed) -> None:
         """Ask from a process that dies before it is told anything."""

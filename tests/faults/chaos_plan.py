@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from queuectl.failpoints import Failpoint
+from queuectl.job import Condition, Dependency, OnConflict
+from queuectl.queue_rules import QueueChanges
 from tests.faults.ledgers import ledgered
 from tests.faults.stage import new_job
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from queuectl.job import NewJob
 
-__all__ = ["LEASE", "Deed", "DeedKind", "Fault", "FaultKind", "Plan", "make_plan"]
+__all__ = ["LEASE", "LIMITED", "Deed", "DeedKind", "Fault", "FaultKind", "Plan", "make_plan"]
 
 LEASE = 1.0
 """Seconds; an engine that is stopped for longer is taken for dead."""
@@ -35,6 +37,13 @@ COMMANDS: Mapping[str, str] = {
 }
 """The kinds of jobs. Those called late never end by themselves; those called parental leave something running."""
 WEIGHTS = {"quick": 40, "slow": 20, "failing": 8, "flaky": 8, "stubborn": 8, "flooding": 6, "late": 2, "parental": 8}
+
+
+LIMITED: Mapping[str, Sequence[QueueChanges]] = {
+    "mail": [{"paused": True}, {"paused": False}, {"paused": False}],
+    "narrow": [{"concurrency": 1}, {"concurrency": 2}, {"concurrency": 3}],
+}
+"""The queues whose rules change, and to what."""
 
 
 class FaultKind(StrEnum):
@@ -87,8 +96,14 @@ class DeedKind(StrEnum):
     ENQUEUE = "enqueue"
     REPEAT = "repeat"
     INSIST = "insist"
-    RETRY = "retry"
     DIE = "die"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    HOLD = "hold"
+    RELEASE = "release"
+    DELETE = "delete"
+    EDIT = "edit"
+    SET_QUEUE = "set queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +112,14 @@ class Deed:
 
     at: float
     kind: DeedKind
-    jobs: Sequence[NewJob]
+    jobs: Sequence[NewJob] = ()
     armed: str = ""
     """Where the client dies, if it does."""
+    priority: int = 0
+    """What an edit asks for."""
+    queue: str = ""
+    """Whose rules are set."""
+    rules: QueueChanges = field(default_factory=QueueChanges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +168,23 @@ def _faults(rng: random.Random, seconds: float, engines: int, weights: Mapping[F
 def _deeds(rng: random.Random, seconds: float, cwd: str) -> Iterator[Deed]:
     at = 0.0
     made: list[NewJob] = []
-    while (at := at + rng.expovariate(12.0)) < seconds:
-        kind: DeedKind = rng.choices([*DeedKind], [60, 8, 5, 20, 7])[0]
+    while (at := at + rng.expovariate(14.0)) < seconds:
+        kind: DeedKind = rng.choices([*DeedKind], [50, 6, 4, 6, 14, 8, 5, 5, 3, 5, 4])[0]
         if kind is DeedKind.ENQUEUE:
-            jobs = [_job(rng, len(made) + n, cwd) for n in range(rng.choice([1, 1, 1, 5]))]
+            jobs = [_related(rng, _job(rng, len(made) + n, cwd), made) for n in range(rng.choice([1, 1, 1, 5]))]
             made += jobs
             yield Deed(at, kind, jobs)
         elif kind is DeedKind.DIE:
             made.append(_job(rng, len(made), cwd))
             point = rng.choice([Failpoint.ENQUEUING, Failpoint.COMMITTED])
             yield Deed(at, kind, [made[-1]], armed=f"{point}=kill")
+        elif kind is DeedKind.SET_QUEUE:
+            queue = rng.choice([*LIMITED])
+            yield Deed(at, kind, queue=queue, rules=rng.choice(LIMITED[queue]))
         elif made:
-            yield Deed(at, kind, [rng.choice(made)])
+            # What is new is what something still happens to.
+            job = rng.choice(made if rng.random() < 1 / 2 else made[-20:])
+            yield Deed(at, kind, [job], priority=rng.randint(3, 1000))
 
 
 def _job(rng: random.Random, number: int, cwd: str) -> NewJob:
@@ -172,5 +197,19 @@ def _job(rng: random.Random, number: int, cwd: str) -> NewJob:
         timeout=timeout,
         max_retries=rng.randint(1, 3),
         priority=rng.randint(0, 2),
-        queue=rng.choice(["default", "mail"]),
+        queue=rng.choice(["default", "default", *LIMITED]),
     )
+
+
+def _related(rng: random.Random, job: NewJob, others: Sequence[NewJob]) -> NewJob:
+    """Give some jobs something in common with others."""
+    chance = rng.random()
+    if chance < 0.2:
+        return replace(job, concurrency_key=f"key-{rng.randrange(3)}", concurrency_limit=rng.randint(1, 2))
+    if chance < 0.3:
+        on_conflict = rng.choice([*OnConflict])
+        return replace(job, unique=f"unique-{rng.randrange(4)}", on_conflict=on_conflict)
+    if chance < 0.45 and others:
+        ids = {str(other.id) for other in rng.choices(others[-20:], k=rng.randint(1, 2))}
+        return replace(job, after=tuple(Dependency(other, rng.choice([*Condition])) for other in sorted(ids)))
+    return job

@@ -5,6 +5,7 @@ The rules are written down here a second time, from what is promised and not fro
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,18 +24,28 @@ BY_ITSELF = {"exited", "signalled", "timed_out", "spawn_failed"}
 CUT_SHORT = {"interrupted", "engine_died"}
 LEGAL = {
     (None, "pending"),
+    (None, "blocked"),
     ("pending", "processing"),
     ("failed", "processing"),
     ("processing", "completed"),
     ("processing", "failed"),
     ("processing", "dead"),
     ("processing", "pending"),
-    ("failed", "pending"),
-    ("completed", "pending"),
-    ("dead", "pending"),
-    ("completed", None),
+    *((state, "cancelled") for state in ("pending", "blocked", "failed", "processing")),
+    *((state, "blocked") for state in ("pending", "failed", "completed", "dead", "cancelled")),
+    *((state, "pending") for state in ("blocked", "failed", "completed", "dead", "cancelled")),
+    *((state, None) for state in ("pending", "blocked", "failed", "completed", "dead", "cancelled")),
 }
-"""Changes of state: None stands for a job that is not there. Nothing here holds, cancels or purges jobs."""
+"""Changes of state: None stands for a job that is not there."""
+PRUNED = {"completed", "cancelled"}
+"""States of jobs that are deleted when they are old, though nobody asks for it."""
+_RETRIED_EARLY = ("failed", "pending")
+ENDS: Mapping[str, set[str | None]] = {
+    "ok": {"completed"},
+    "notok": {"dead", "cancelled", None},
+    "any": {*FINAL, None},
+}
+"""For each condition of a dependency, the ends of another job that meet it: None where that was deleted."""
 MAX_CRASHES = 5
 
 
@@ -67,6 +78,8 @@ class _Execution:
     began: Change
     ended: Change | None
     record: EndedRun | None
+    cancelling: bool
+    """Whether a user wished it to be cancelled before it ended."""
 
 
 def _by_job(evidence: Evidence) -> Mapping[str, Sequence[Change]]:
@@ -77,22 +90,37 @@ def _by_job(evidence: Evidence) -> Mapping[str, Sequence[Change]]:
 
 
 def _executions(evidence: Evidence) -> Iterator[_Execution]:
-    records = {(run.job, run.run): run for run in evidence.runs}
+    records = {(run.job, run.token): run for run in evidence.runs}
     for changes in _by_job(evidence).values():
-        for change, following in pairwise([*changes, None]):
+        for change, following in pairwise([*_moves(changes), None]):
             if change is not None and change.after == "processing":
-                yield _Execution(change, following, records.get((change.job, change.run)))
+                record = records.get((change.job, change.token))
+                wished = any(other.cancelling and other.token == change.token for other in changes)
+                yield _Execution(change, following, record, wished)
+
+
+def _moves(changes: Sequence[Change]) -> Sequence[Change]:
+    """Give the changes of state."""
+    return [change for change in changes if change.before != change.after]
 
 
 def _deleted(evidence: Evidence) -> set[str]:
     return {change.job for change in evidence.changes if change.after is None}
 
 
+def _count(evidence: Evidence, request: Request, *answers: Answer) -> Counter[str]:
+    """Count by job what clients asked for and got one of these answers to."""
+    return Counter(asked.job for asked in evidence.asked if asked.request is request and asked.answer in answers)
+
+
 def _no_job_is_lost(evidence: Evidence) -> Iterator[str]:
     kept = {job.id for job in evidence.jobs} | _deleted(evidence)
-    for asked in evidence.asked:
-        if asked.request is Request.ENQUEUE and asked.answer is Answer.ACKNOWLEDGED and asked.job not in kept:
-            yield f"{asked.job} was acknowledged and is gone"
+    for job in _count(evidence, Request.ENQUEUE, Answer.ACKNOWLEDGED).keys() - kept:
+        yield f"{job} was acknowledged and is gone"
+    unwanted = _count(evidence, Request.DELETE, Answer.ACKNOWLEDGED, Answer.UNKNOWN)
+    for change in evidence.changes:
+        if change.after is None and change.before not in PRUNED and not unwanted[change.job]:
+            yield f"{change} was deleted, and nobody asked for it"
 
 
 def _nothing_is_made_up(evidence: Evidence) -> Iterator[str]:
@@ -111,7 +139,7 @@ def _nothing_is_made_up(evidence: Evidence) -> Iterator[str]:
 
 
 def _claims(evidence: Evidence) -> list[Change]:
-    return [change for change in evidence.changes if change.after == "processing"]
+    return [change for change in _moves(evidence.changes) if change.after == "processing"]
 
 
 def _each_claim_ends_once(evidence: Evidence) -> Iterator[str]:
@@ -120,7 +148,7 @@ def _each_claim_ends_once(evidence: Evidence) -> Iterator[str]:
     records = Counter(run.token for run in evidence.runs)
     yield from (f"token {token} has {times} recorded runs" for token, times in records.items() if times > 1)
     for changes in _by_job(evidence).values():
-        given = [change for change in changes if change.after == "processing"]
+        given = [change for change in _moves(changes) if change.after == "processing"]
         for one, next_one in pairwise(given):
             if one.token >= next_one.token:
                 yield f"{next_one} has no higher token than the claim before it"
@@ -141,17 +169,54 @@ def _none_runs_twice_at_once(evidence: Evidence) -> Iterator[str]:
 
 
 def _final_is_final(evidence: Evidence) -> Iterator[str]:
-    retries = [asked for asked in evidence.asked if asked.request is Request.RETRY]
-    asked = Counter(retry.job for retry in retries if retry.answer is not Answer.REFUSED)
-    told = Counter(retry.job for retry in retries if retry.answer is Answer.ACKNOWLEDGED)
-    by_hand = {*FINAL, "failed"}
-    done = Counter(change.job for change in evidence.changes if change.before in by_hand and change.after == "pending")
-    for job in asked.keys() | done.keys():
-        if not told[job] <= done[job] <= asked[job]:
-            yield f"{job} was retried {done[job]} times; asked {asked[job]} times, acknowledged {told[job]} times"
-    for change in evidence.changes:
-        if change.before in FINAL and change.after not in {"pending", None}:
+    for change in _moves(evidence.changes):
+        if change.before in FINAL and change.after not in {"pending", "blocked", None}:
             yield f"{change} leaves a final state"
+    yield from _as_asked(evidence, Request.RETRY)
+
+
+def _what_was_said_was_done(evidence: Evidence) -> Iterator[str]:
+    for request in (Request.CANCEL, Request.HOLD, Request.RELEASE, Request.DELETE):
+        yield from _as_asked(evidence, request)
+    edits = [asked for asked in evidence.asked if asked.request is Request.EDIT]
+    told = _count(evidence, Request.EDIT, Answer.ACKNOWLEDGED)
+    for stored in evidence.jobs:
+        wanted = {edit.priority for edit in edits if edit.job == stored.id and edit.answer is not Answer.REFUSED}
+        if told[stored.id] and stored.id not in _deleted(evidence) and stored.priority not in wanted:
+            yield f"{stored} was given a priority of {wanted}"
+
+
+def _as_asked(evidence: Evidence, request: Request) -> Iterator[str]:
+    """Find what was done more often than anyone asked, or less often than clients were told."""
+    done = Counter(
+        change.job
+        for changes in _by_job(evidence).values()
+        for before, change in pairwise([None, *changes])
+        if change is not None and _deed_of(before, change) is request
+    )
+    told = _count(evidence, request, Answer.ACKNOWLEDGED)
+    asked = told + _count(evidence, request, Answer.UNKNOWN)
+    for job in asked.keys() | done.keys():
+        # A second wish to cancel what runs, or to delete what is old anyway, changes nothing.
+        least = min(told[job], 1) if request is Request.CANCEL else told[job]
+        most = done[job] if request is Request.DELETE else asked[job]
+        if not least <= done[job] <= most:
+            yield f"{job}: {request} was done {done[job]} times, asked {asked[job]} and acknowledged {told[job]} times"
+
+
+def _deed_of(before: Change | None, change: Change) -> Request | None:
+    """Say what was asked for, where a change was made by hand."""
+    if change.after is None:
+        return Request.DELETE
+    if (change.before in FINAL and change.after != change.before) or (change.before, change.after) == _RETRIED_EARLY:
+        return Request.RETRY
+    if change.held:
+        return Request.HOLD
+    if before is not None and before.held and change.after != "cancelled":
+        return Request.RELEASE
+    is_wish = change.cancelling and change.before == change.after
+    is_by_hand = change.after == "cancelled" and change.before != "processing" and change.error == "cancelled"
+    return Request.CANCEL if is_wish or is_by_hand else None
 
 
 def _attempts_and_crashes_are_counted(evidence: Evidence) -> Iterator[str]:
@@ -163,33 +228,40 @@ def _attempts_and_crashes_are_counted(evidence: Evidence) -> Iterator[str]:
         record, ended = execution.record, execution.ended
         if record is None or ended is None:
             continue
-        expected = _after(execution.began, record, limits.get(ended.job, 0))
+        expected = _after(execution, record, limits.get(ended.job, 0))
         if (ended.after, ended.attempts, ended.crashes) != expected:
             yield f"{record} led to {ended} in place of {expected}"
         if record.attempt != execution.began.attempts + 1:
             yield f"{record} is not the attempt that was claimed: {execution.began}"
 
 
-def _after(began: Change, record: EndedRun, limit: int) -> tuple[str, int, int]:
+def _after(execution: _Execution, record: EndedRun, limit: int) -> tuple[str, int, int]:
     """Say what must become of a job: its state, attempts and crashes."""
+    state, attempts, crashes = _unless_cancelled(execution.began, record, limit)
+    return "cancelled" if execution.cancelling and state != "completed" else state, attempts, crashes
+
+
+def _unless_cancelled(began: Change, record: EndedRun, limit: int) -> tuple[str, int, int]:
     if record.outcome in BY_ITSELF:
         attempts = began.attempts + 1
         if (record.outcome, record.exit_code) == ("exited", 0):
             return "completed", attempts, 0
         return "dead" if attempts >= limit else "failed", attempts, 0
-    crashes = began.crashes + (record.outcome == "engine_died" and (record.error or "").startswith("its engine died"))
+    crashes = began.crashes + (record.outcome == "engine_died" and "its engine died" in (record.error or ""))
     died_of_it = crashes > began.crashes and crashes >= MAX_CRASHES
     return "dead" if died_of_it else "pending", began.attempts, crashes
 
 
 def _history_is_whole(evidence: Evidence) -> Iterator[str]:
     for job, changes in _by_job(evidence).items():
-        for before, change in pairwise([None, *changes]):
+        for before, change in pairwise([None, *_moves(changes)]):
             assert change is not None
             came_from = None if before is None else before.after
             if change.before != came_from or (change.before, change.after) not in LEGAL:
                 yield f"{job} went from {came_from} by {change}"
-            was = 0 if before is None else before.run
+            if change.held and change.after not in {"blocked", None}:
+                yield f"{change} was held"
+            was = 0 if before is None or before.after is None else before.run
             if change.run != was + (change.after == "processing"):
                 yield f"{change} leaves a gap in the runs: {was} went before"
     recorded = defaultdict(list)
@@ -201,9 +273,47 @@ def _history_is_whole(evidence: Evidence) -> Iterator[str]:
             yield f"{stored} has the runs {recorded[stored.id]} on record"
 
 
+def _none_goes_before_what_it_comes_after(evidence: Evidence) -> Iterator[str]:
+    retried = _count(evidence, Request.RETRY, Answer.ACKNOWLEDGED, Answer.UNKNOWN)
+    # Who retries by hand overrules what was decided, and of a job that was made twice it is not known which was meant.
+    made = Counter(change.job for change in evidence.changes if change.before is None)
+    waiting = {
+        job.id: json.loads(job.after)
+        for job in evidence.jobs
+        if job.after is not None and not retried[job.id] and made[job.id] == 1
+    }
+    seen: dict[str, set[str | None]] = defaultdict(set)
+    for change in _moves(evidence.changes):
+        seen[change.job].add(change.after)
+        for other in waiting.get(change.job, ()) if change.after == "processing" else ():
+            if seen[other["id"]].isdisjoint(ENDS[other["if"]]):
+                yield f"{change} came before what it waits for: {other}"
+
+
+def _limits_hold(evidence: Evidence) -> Iterator[str]:
+    now: dict[str, Change] = {}
+    for change in evidence.changes:
+        now.pop(change.job, None)
+        if change.after in {*FINAL, None}:
+            continue
+        now[change.job] = change
+        live = now.values()
+        if change.unique is not None and sum(other.unique == change.unique for other in live) > 1:
+            yield f"{change} is not the only one with its key"
+        if change.after != "processing" or change.before == "processing":
+            continue
+        running = [other for other in live if other.after == "processing"]
+        if change.key is not None and sum(other.key == change.key for other in running) > change.key_limit:
+            yield f"{change} was one too many for its key"
+        in_queue = sum(other.queue == change.queue for other in running)
+        if change.paused or (change.concurrency is not None and in_queue > change.concurrency):
+            yield f"{change} was one too many for its queue"
+
+
 def _nothing_strays(evidence: Evidence) -> Iterator[str]:
     # What a command has put in the background before it ended by itself is let be.
     let_be = {run.token for run in evidence.runs if run.outcome in {"exited", "signalled"}}
+    let_be |= {change.token for change in evidence.changes if change.after is None}
     for job, token in evidence.alive:
         if token not in let_be:
             yield f"a process of {job} under token {token} still runs"
@@ -226,7 +336,10 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
     "I5 final is final": _final_is_final,
     "I6 attempts and crashes are counted": _attempts_and_crashes_are_counted,
     "I7 the history is legal and whole": _history_is_whole,
+    "I7 what comes after others waits for them": _none_goes_before_what_it_comes_after,
     "I8 nothing strays": _nothing_strays,
     "I9 all is done": _all_is_done,
+    "I11 what was acknowledged was done": _what_was_said_was_done,
+    "I12 limits hold": _limits_hold,
     "the store is sound": _the_store_is_sound,
 }

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from queuectl.jobspec import KEYS
 
-__all__ = ["ARGUMENTS", "LINES", "SOUND_JOBS", "SOUND_VALUES", "VALUES", "WORDS"]
+__all__ = ["ARGUMENTS", "EXISTING", "LINES", "SOUND_JOBS", "SOUND_VALUES", "VALUES", "WORDS"]
 
+EXISTING = ("first", "second")
+"""Jobs that are there, for others to come after."""
 WORDS = st.sampled_from(
     [
         *(
@@ -121,6 +123,7 @@ def _names_a_variable(text: str) -> bool:
 
 
 _PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+_IDS = st.sampled_from(EXISTING)
 _DURATIONS = st.integers(1, 10**6) | st.sampled_from(["1ms", "90s", "2h30m", "36525d"])
 SOUND_VALUES: dict[str, st.SearchStrategy[object]] = {
     "command": _PLAIN.filter(str.strip) | st.lists(_PLAIN.filter(bool), min_size=1, max_size=3),
@@ -141,6 +144,14 @@ SOUND_VALUES: dict[str, st.SearchStrategy[object]] = {
     "env": st.dictionaries(_PLAIN.filter(_names_a_variable), _PLAIN, max_size=3),
     "stdin": _PLAIN,
     "tags": st.lists(_PLAIN.filter(bool), max_size=3),
+    "unique": _PLAIN.filter(bool),
+    "after": st.lists(
+        _IDS | st.fixed_dictionaries({"id": _IDS}, optional={"if": st.sampled_from(["ok", "any", "notok"])}),
+        max_size=3,
+        unique_by=lambda other: other if isinstance(other, str) else other["id"],
+    ),
+    "concurrency_key": _PLAIN.filter(bool),
+    "concurrency_limit": st.integers(1, 1000),
 }
 """For each key that a stored job has, what it takes."""
 SOUND_JOBS = st.fixed_dictionaries(

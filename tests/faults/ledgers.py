@@ -38,6 +38,12 @@ class Request(StrEnum):
 
     ENQUEUE = "enqueue"
     RETRY = "retry"
+    CANCEL = "cancel"
+    HOLD = "hold"
+    RELEASE = "release"
+    DELETE = "delete"
+    EDIT = "edit"
+    """Its priority."""
 
 
 class Answer(StrEnum):
@@ -56,6 +62,8 @@ class Asked:
     job: str
     request: Request = Request.ENQUEUE
     answer: Answer = Answer.ACKNOWLEDGED
+    priority: int | None = None
+    """What an edit asks for."""
 
 
 class ClientLedger:
@@ -64,9 +72,9 @@ class ClientLedger:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
 
-    def ask(self, job: str, request: Request = Request.ENQUEUE) -> Asked:
+    def ask(self, job: str, request: Request = Request.ENQUEUE, priority: int | None = None) -> Asked:
         """Note that a client is about to ask; set the `answer` when it is there."""
-        asked = Asked(job, request, Answer.UNKNOWN)
+        asked = Asked(job, request, Answer.UNKNOWN, priority)
         self.asked.append(asked)
         return asked
 
@@ -101,7 +109,10 @@ def ledgered(body: str = ":", *, exit_code: int | str = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a job's state, as the store has committed it, with what the job was afterwards."""
+    """One change of a job, as the store has committed it, with what the job was afterwards, and its queue was.
+
+    Where the state is the same before and after, the job was held, released, or to be cancelled, or got its keys.
+    """
 
     job: str
     before: str | None
@@ -113,6 +124,18 @@ class Change:
     crashes: int = 0
     token: int = 0
     engine: str | None = None
+    error: str | None = None
+    held: int = 0
+    cancelling: int = 0
+    unique: str | None = None
+    key: str | None = None
+    """Its concurrency key."""
+    key_limit: int = 1
+    queue: str = "default"
+    paused: int = 0
+    """Whether its queue was."""
+    concurrency: int | None = None
+    """That of its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +161,9 @@ class StoredJob:
     attempts: int = 0
     runs: int = 0
     max_retries: int = 3
+    priority: int = 0
+    after: str | None = None
+    """What it comes after, in JSON, as the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

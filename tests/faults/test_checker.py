@@ -13,9 +13,20 @@ from tests.faults.ledgers import Answer, Asked, Change, EndedRun, Evidence, Line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Job a runs twice, since its first engine dies under it; job b fails for good, is retried by hand, and succeeds.
+NARROW: Mapping[str, Any] = {"key": "k", "queue": "narrow", "concurrency": 1}
+
+# Job a runs twice, since its first engine dies under it; job b fails for good, is retried by hand, and succeeds. Job c
+# is held and released; d, which comes after it, is cancelled while it runs; e is edited and deleted.
 GOOD = Evidence(
-    asked=[Asked("a"), Asked("b"), Asked("b", Request.RETRY), Asked("lost", answer=Answer.UNKNOWN)],
+    asked=[
+        Asked("a"),
+        Asked("b"),
+        Asked("b", Request.RETRY),
+        Asked("lost", answer=Answer.UNKNOWN),
+        *(Asked("c", request) for request in (Request.ENQUEUE, Request.HOLD, Request.RELEASE)),
+        *(Asked("d", request, priority=7) for request in (Request.ENQUEUE, Request.EDIT, Request.CANCEL)),
+        *(Asked("e", request) for request in (Request.ENQUEUE, Request.DELETE)),
+    ],
     lines=[
         Line("a", 1, 1, 1, "e1", "start"),
         Line("b", 1, 1, 2, "e1", "start"),
@@ -24,6 +35,9 @@ GOOD = Evidence(
         Line("a", 2, 1, 3, "e2", "end"),
         Line("b", 2, 1, 4, "e2", "start"),
         Line("b", 2, 1, 4, "e2", "end"),
+        Line("c", 1, 1, 5, "e2", "start"),
+        Line("c", 1, 1, 5, "e2", "end"),
+        Line("d", 1, 1, 6, "e2", "start"),
     ],
     changes=[
         Change("a", None, "pending"),
@@ -37,14 +51,35 @@ GOOD = Evidence(
         Change("b", "dead", "pending", 1, 0, 0, 2, "e1"),
         Change("b", "pending", "processing", 2, 0, 0, 4, "e2"),
         Change("b", "processing", "completed", 2, 1, 0, 4, "e2"),
+        Change("c", None, "pending"),
+        Change("c", "pending", "pending", unique="u"),
+        Change("c", "pending", "blocked", unique="u", held=1),
+        Change("c", "blocked", "pending", unique="u"),
+        Change("d", None, "pending"),
+        Change("d", "pending", "blocked"),
+        Change("e", None, "pending"),
+        Change("c", "pending", "processing", 1, 0, 0, 5, "e2", unique="u", **NARROW),
+        Change("c", "processing", "completed", 1, 1, 0, 5, "e2", unique="u", **NARROW),
+        Change("d", "blocked", "pending"),
+        Change("d", "pending", "processing", 1, 0, 0, 6, "e2", **NARROW),
+        Change("d", "processing", "processing", 1, 0, 0, 6, "e2", cancelling=1, **NARROW),
+        Change("d", "processing", "cancelled", 1, 0, 0, 6, "e2", **NARROW),
+        Change("e", "pending", None),
     ],
     runs=[
         EndedRun("a", 1, 1, 1, "e1", "engine_died", error="its engine died"),
         EndedRun("a", 2, 1, 3, "e2", "exited", 0),
         EndedRun("b", 1, 1, 2, "e1", "exited", 3),
         EndedRun("b", 2, 1, 4, "e2", "exited", 0),
+        EndedRun("c", 1, 1, 5, "e2", "exited", 0),
+        EndedRun("d", 1, 1, 6, "e2", "cancelled"),
     ],
-    jobs=[StoredJob("a", "completed", 1, 2), StoredJob("b", "completed", 1, 2, max_retries=1)],
+    jobs=[
+        StoredJob("a", "completed", 1, 2),
+        StoredJob("b", "completed", 1, 2, max_retries=1),
+        StoredJob("c", "completed", 1, 1),
+        StoredJob("d", "cancelled", 0, 1, priority=7, after='[{"id": "c", "if": "ok"}]'),
+    ],
     alive=[("b", 2)],
 )
 
@@ -63,7 +98,8 @@ def without(ledger: Sequence[Any], place: int) -> Sequence[Any]:
 
 DOCTORED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "I1": {
-        "a job is gone": {"asked": [*GOOD.asked, Asked("c")]},
+        "a job is gone": {"asked": [*GOOD.asked, Asked("f")]},
+        "a job was deleted that nobody wanted to be": {"asked": without(GOOD.asked, 11)},
     },
     "I2": {
         "a job that nobody asked for": {"asked": without(GOOD.asked, 0)},
@@ -98,12 +134,15 @@ DOCTORED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "an attempt for a crash": {"changes": with_change(5, attempts=1)},
         "a crash not charged": {"changes": with_change(5, crashes=0)},
         "a crash not forgotten": {"changes": with_change(7, crashes=1)},
+        "a cancelled job that goes on": {"changes": with_change(23, after="pending")},
         "a failure that was a success": {"changes": with_change(7, after="failed")},
         "a run under a wrong attempt": {"runs": with_run(1, attempt=2)},
     },
     "I7": {
         "a change that is not allowed": {"changes": without(GOOD.changes, 6)},
         "a state from nowhere": {"changes": with_change(7, before="failed")},
+        "a job that starts while it is held": {"changes": with_change(18, held=1)},
+        "a job that starts before what it comes after": {"changes": without(GOOD.changes, 19)},
         "a run that was skipped": {"changes": with_change(6, run=3)},
         "a run that is not on record": {"runs": without(GOOD.runs, 0)},
         "a run under way that is on record": {"jobs": [replace(GOOD.jobs[0], state="processing"), GOOD.jobs[1]]},
@@ -115,6 +154,25 @@ DOCTORED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "a job that hangs": {"jobs": [replace(GOOD.jobs[0], state="pending"), GOOD.jobs[1]]},
         "an engine that is left": {"engines": ["e2"]},
     },
+    "I11": {
+        "a hold that nobody asked for": {"asked": without(GOOD.asked, 5)},
+        "a hold that was lost": {"asked": [*GOOD.asked, Asked("c", Request.HOLD)]},
+        "a release that was lost": {"asked": [*GOOD.asked, Asked("c", Request.RELEASE)]},
+        "a job cancelled that nobody wanted to be": {"asked": without(GOOD.asked, 9)},
+        "a cancelled job that was not": {"asked": [*GOOD.asked, Asked("b", Request.CANCEL)]},
+        "a deleted job that was not": {"asked": [*GOOD.asked, Asked("b", Request.DELETE)]},
+        "an edit that was lost": {"asked": [*GOOD.asked, Asked("c", Request.EDIT, priority=7)]},
+    },
+    "I12": {
+        "two at once for a key": {
+            "changes": [*GOOD.changes[:11], replace(GOOD.changes[18], job="x"), *GOOD.changes[11:]]
+        },
+        "two at once in a queue": {
+            "changes": [*GOOD.changes[:11], replace(GOOD.changes[18], job="x", key=None), *GOOD.changes[11:]]
+        },
+        "a start in a paused queue": {"changes": with_change(18, paused=1)},
+        "two with a unique key": {"changes": with_change(15, unique="u")},
+    },
     "the": {
         "a damaged store": {"damage": ["row 3 missing from index"]},
     },
@@ -125,7 +183,7 @@ DOCTORED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 def test_ledgers_that_are_right_pass() -> None:
     assert check(GOOD) == []
     figures = figures_of(GOOD)
-    assert (figures.jobs, figures.runs, figures.cut_short, figures.lines, figures.changes) == (2, 4, 1, 7, 11)
+    assert (figures.jobs, figures.runs, figures.cut_short, figures.lines, figures.changes) == (4, 6, 1, 10, 25)
 
 
 def test_every_invariant_has_been_broken() -> None:

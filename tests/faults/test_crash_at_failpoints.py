@@ -168,6 +168,20 @@ async def die_and_recover(stage: Stage, failpoint: Failpoint, hit: int) -> None:
     assert JobRescued not in kinds[kinds.index(EngineStarted) :]
 
 
+@pytest.mark.parametrize("failpoint", [Failpoint.LEFTOVERS_KILLED, Failpoint.RESCUING, Failpoint.ENGINE_FENCED])
+async def test_a_crash_is_charged_once_though_the_rescuer_dies_too(stage: Stage, failpoint: Failpoint) -> None:
+    await stage.make()
+    await stage.enqueue(new_job("a", HANGS_ONCE))
+    await stage.engine_dies(f"{Failpoint.COMMAND_SPAWNED}=kill")
+    await stage.engine_dies(f"{failpoint}=kill")
+
+    await stage.settle()
+
+    evidence = stage.evidence()
+    assert check(evidence) == []
+    assert [change.crashes for change in evidence.changes if change.before == "processing"] == [1, 0]
+
+
 async def test_a_client_that_dies_before_the_commit_has_stored_nothing(stage: Stage) -> None:
     await stage.make()
 

@@ -31,6 +31,12 @@ OPTIONS = (
     *("--id", "--queue", "--priority", "--run-at", "--run-after", "--delay", "--timeout", "--max-retries"),
     *("--max-attempts", "--backoff", "--backoff-base", "--backoff-max", "--backoff-jitter", "--retry-on"),
     *("--no-retry-on", "--cwd", "--env", "--stdin", "--tag", "--on-conflict"),
+    *("--unique", "--after", "--concurrency-key", "--concurrency-limit"),
+)
+RULES = ("--concurrency", "--rate")
+COMMANDS_ON_IDS = (
+    *("show", "logs", "wait --timeout 1ms", "retry", "dlq show", "dlq retry", "worker stop"),
+    *("cancel", "hold", "release", "delete", "edit --priority 1", "queue pause", "queue resume"),
 )
 FILTERS = ("--state", "--queue", "--tag", "--since", "--limit", "--sort", "-o")
 KEYS = st.sampled_from([*SETTINGS, "max-retries", "MAX_RETRIES", "timeouts"]) | ARGUMENTS
@@ -108,7 +114,7 @@ def check(answer: Answer, *codes: int) -> None:
 def test_options_of_a_job(place: Place, options: list[tuple[str, str]], word: str) -> None:
     before = place.jobs()
     answer = place("-q", "enqueue", *(f"{name}={value}" for name, value in options), "--", "echo", word)
-    check(answer, REFUSED, CONFLICT)
+    check(answer, REFUSED, NOT_FOUND, CONFLICT)
     new = [job for job in place.jobs() if job not in before]
     assert new == answer.out.decode().split() or (not new and "ignore" in dict(options).values())
     if new:
@@ -125,11 +131,27 @@ def test_a_single_word(place: Place, word: str) -> None:
 
 
 @settings(max_examples=15 * SCALE)
+@given(st.lists(st.tuples(st.sampled_from(OPTIONS), ARGUMENTS), min_size=1, max_size=2))
+def test_changes_of_a_job(place: Place, options: list[tuple[str, str]]) -> None:
+    before = place("--json", "show", "first").out
+    answer = place("edit", "first", *(f"{name}={value}" for name, value in options))
+    check(answer, REFUSED, CONFLICT)
+    assert answer.code == 0 or place("--json", "show", "first").out == before
+
+
+@settings(max_examples=10 * SCALE)
+@given(ARGUMENTS, st.lists(st.tuples(st.sampled_from(RULES), ARGUMENTS), min_size=1, max_size=2))
+def test_rules_of_a_queue(place: Place, name: str, rules: list[tuple[str, str]]) -> None:
+    check(place("queue", "set", *(f"{option}={value}" for option, value in rules), "--", name), REFUSED)
+    check(place("queue", "list"))
+
+
+@settings(max_examples=15 * SCALE)
 @given(st.lists(LINES, max_size=4))
 def test_a_batch(place: Place, lines: list[bytes]) -> None:
     before = len(place.jobs())
     answer = place("-q", "enqueue", "-", stdin=b"\n".join(lines))
-    check(answer, REFUSED, CONFLICT)
+    check(answer, REFUSED, NOT_FOUND, CONFLICT)
     # Those that are there already are named too.
     assert before <= len(place.jobs()) <= before + (0 if answer.code else len(answer.out.split()))
 
@@ -160,7 +182,7 @@ def test_filters_of_a_list(place: Place, filters: list[tuple[str, str]]) -> None
 
 
 @settings(max_examples=20 * SCALE)
-@given(st.sampled_from(["show", "logs", "retry", "dlq show", "dlq retry", "worker stop"]), ARGUMENTS)
+@given(st.sampled_from(COMMANDS_ON_IDS), ARGUMENTS)
 def test_ids(place: Place, command: str, word: str) -> None:
     check(place(*command.split(), "--", word), REFUSED, NOT_FOUND, CONFLICT)
 
@@ -175,4 +197,4 @@ def test_a_process_of_its_own_answers_likewise(place: Place, option: str, value:
         capture_output=True,
         check=False,
     )
-    check(Answer(ended.returncode, ended.stdout, ended.stderr.decode()), REFUSED, CONFLICT)
+    check(Answer(ended.returncode, ended.stdout, ended.stderr.decode()), REFUSED, NOT_FOUND, CONFLICT)

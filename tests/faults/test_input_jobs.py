@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 
 from queuectl.cli.documents import job_document
 from queuectl.duration import format_duration, parse_duration
-from queuectl.errors import InvalidDuration, InvalidInput, InvalidTime
+from queuectl.errors import InvalidDuration, InvalidInput, InvalidTime, JobNotFound, UniqueKeyTaken
 from queuectl.jobspec import parse_document
 from queuectl.jobtext import parse_batch, parse_json
 from queuectl.settings import Settings
 from queuectl.store import open_store
 from queuectl.timestamp import format_time, parse_time
-from tests.faults.hostile import LINES, SOUND_JOBS, SOUND_VALUES, VALUES, WORDS
+from queuectl.transition import Action
+from tests.factories import add
+from tests.faults.hostile import EXISTING, LINES, SOUND_JOBS, SOUND_VALUES, VALUES, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -57,7 +59,9 @@ class Keeper:
 def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
     with asyncio.Runner() as runner:
         opened = open_store(tmp_path_factory.mktemp("kept") / "jobs.db")
-        yield Keeper(runner, runner.run(opened.__aenter__()))
+        keeper = Keeper(runner, runner.run(opened.__aenter__()))
+        runner.run(add(keeper.store, *EXISTING))
+        yield keeper
         runner.run(opened.__aexit__(None, None, None))
 
 
@@ -75,7 +79,12 @@ def check_message(error: Exception, says: str = "") -> None:
 def check_kept(keeper: Keeper, new: NewJob) -> None:
     """Store a job under an id of its own, and read it back: by itself, and from the document of `show`."""
     new = replace(new, id=f"job{next(IDS)}", cwd=new.cwd or "/")
-    keeper.run(keeper.store.enqueue([new]))
+    try:
+        keeper.run(keeper.store.enqueue([new]))
+    except JobNotFound as error:
+        check_message(error)
+        assert not {other.id for other in new.after} <= {*EXISTING}
+        return
     job: Job = keeper.run(keeper.store.get(new.id or ""))
     expected = {of.name: getattr(new, of.name) for of in fields(new) if of.name != "on_conflict"}
     found = {name: getattr(job, name) for name in expected}
@@ -90,6 +99,8 @@ def check_kept(keeper: Keeper, new: NewJob) -> None:
         run_at=job.run_at,
         **{name: getattr(again, name) for name in _OPEN if getattr(new, name) is None},
     )
+    # Its unique key is free for the next.
+    keeper.run(keeper.store.apply(Action.DELETE, [job.id]))
 
 
 _OPEN = ("timeout", "max_retries", "backoff", "backoff_base", "backoff_max", "backoff_jitter")
@@ -135,9 +146,15 @@ def test_a_batch_is_kept_whole_or_not_at_all(keeper: Keeper, lines: list[bytes])
         check_message(error, r"line \d+: ")
         jobs = []
     if jobs:
-        receipts = keeper.run(keeper.store.enqueue(jobs))
-        assert [receipt.id for receipt in receipts] == [job.id for job in jobs]
+        try:
+            receipts = keeper.run(keeper.store.enqueue(jobs))
+        except (JobNotFound, UniqueKeyTaken) as error:
+            check_message(error)
+            jobs = []
+        else:
+            assert [receipt.id for receipt in receipts] == [job.id for job in jobs]
     assert keeper.count() == before + len(jobs)
+    keeper.run(keeper.store.apply(Action.DELETE, [str(job.id) for job in jobs]))
 
 
 @settings(max_examples=120 * SCALE)

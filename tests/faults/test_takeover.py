@@ -19,7 +19,7 @@ from queuectl.outcome import Exited
 from queuectl.settings import Settings
 from queuectl.store import open_store
 from tests.engine.commands import lives, until
-from tests.engine.engines import EventLog, lines_in, patient_store, running_engine, until_async
+from tests.engine.engines import LONG, EventLog, lines_in, patient_store, running_engine, until_async
 from tests.factories import SECOND, add, end, new_engine, printed, record_of, take
 
 if TYPE_CHECKING:
@@ -139,6 +139,34 @@ async def test_an_engine_under_which_a_backup_is_restored_begins_anew_with_what_
 
     with pytest.raises(JobNotFound):
         await store.get("late")
+    runs = await store.list_runs("a")
+    assert [(run.engine_id, run.outcome) for run in runs] == [(first, "interrupted"), (running.id, "exited")]
+
+
+async def test_a_job_is_not_started_beside_itself_where_a_backup_is_restored_that_does_not_know_of_its_run(
+    store: Store, path: Path, gate: Gate
+) -> None:
+    started = path.with_name("started")
+    await store.set_queue("default", {"paused": True})
+    await store.enqueue([NewJob(WAITS, id="a")])
+
+    # No beat comes in time to tell that time went back.
+    async with running_engine(store, settings=Settings(lease=LONG)) as running:
+        await running.event(EngineStarted)
+        first = running.id
+        backup = back_up(path)
+        await store.set_queue("default", {"paused": False})
+        await running.holds(1)
+        await until(lambda: len(lines_in(started)) == 1)
+
+        copy(backup, path)
+        await store.set_queue("default", {"paused": False})
+        assert await running.event(EngineFenced) == EngineFenced(first)
+        await until(lambda: len(lines_in(started)) == 2)
+        await until(lambda: not lives(int(lines_in(started)[0])))
+        gate.open()
+        await running.event(JobFinished, "a")
+
     runs = await store.list_runs("a")
     assert [(run.engine_id, run.outcome) for run in runs] == [(first, "interrupted"), (running.id, "exited")]
 

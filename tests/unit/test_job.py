@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from queuectl.errors import InvalidJob
 from queuectl.job import FINAL_STATES, Claim, Condition, Dependency, JobState, NewJob, OnConflict
-from queuectl.new_job import MAX_JOB_BYTES, is_generated_id
+from queuectl.new_job import MAX_JOB_BYTES
 from tests.unit.strategies import CODE_SETS, DURATIONS, NAMES, NOW, TEXTS, TIMEOUTS, VARIABLES, WORDS, processing
 
 COMMANDS = TEXTS.filter(str.strip) | st.tuples(WORDS) | st.tuples(WORDS, TEXTS, TEXTS)
@@ -69,8 +69,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("run_at", datetime(2030, 1, 1), "run_at is 2030-01-01 00:00:00: use a time with a time zone, in the years"),  # noqa: DTZ001 - what is refused
     ("run_at", datetime.max.replace(tzinfo=UTC), "use a time with a time zone, in the years 1970 to 9000"),
     ("run_at", datetime.min.replace(tzinfo=UTC), "use a time with a time zone, in the years 1970 to 9000"),
-    ("timeout", timedelta(0), "timeout is 0:00:00: use 1ms to 36525d"),
-    ("timeout", timedelta(microseconds=999), "use 1ms to 36525d"),
+    ("timeout", timedelta(0), "timeout is 0s: use 1ms to 36525d"),
+    ("timeout", timedelta(microseconds=999), "timeout is 0.000999s: use 1ms to 36525d"),
     ("timeout", timedelta.max, "use 1ms to 36525d"),
     ("timeout", 5, "timeout is 5: use 1ms to 36525d"),
     ("max_retries", -1, "max_retries is -1: use an integer from 0 to 1000"),
@@ -99,7 +99,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("env", {"a": "\udfff"}, "env has a lone surrogate (U+DFFF): use valid Unicode"),
     ("stdin", "a\0", f"stdin {NUL}"),
     ("stdin", "\udcff", "stdin has a lone surrogate (U+DCFF): use valid Unicode"),
-    ("tags", ("a", ""), "tags is ('a', ''): use strings of at least one character"),
+    ("tags", ("a", ""), "a tag in tags is '': use a string of at least one character"),
     ("tags", ("a\0",), f"tags {NUL}"),
     ("on_conflict", "ignore", "on_conflict is 'ignore': use OnConflict.REFUSE or OnConflict.IGNORE"),
 ]
@@ -194,19 +194,6 @@ def test_a_job_does_not_change() -> None:
 def test_final_are_completed_dead_and_cancelled() -> None:
     assert set(FINAL_STATES) == {"completed", "dead", "cancelled"}
     assert {state.value for state in JobState} - set(FINAL_STATES) == {"pending", "blocked", "processing", "failed"}
-
-
-@given(st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=12, max_size=12))
-def test_an_id_of_12_characters_of_crockford_base32_looks_generated(job_id: str) -> None:
-    assert is_generated_id(job_id)
-    assert not is_generated_id(job_id[:-1])
-    assert not is_generated_id(job_id + "a")
-    assert not is_generated_id(job_id + "\n")
-
-
-@pytest.mark.parametrize("character", "ilouAZ-_. é\n")
-def test_any_other_character_does_not(character: str) -> None:
-    assert not is_generated_id("0123456789a" + character)
 
 
 def test_a_claim_names_job_engine_and_token() -> None:

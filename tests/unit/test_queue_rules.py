@@ -47,7 +47,8 @@ def test_a_rate_is_written_as_it_was_read(text: str) -> None:
     [
         ("no name", {}, "the queue is 'no name'"),
         ("a", {"concurrency": 0}, "concurrency is 0: use an integer from 1"),
-        ("a", {"rate": 0.0}, "the rate is 0/s: use more than 0"),
+        ("a", {"rate": 0.0}, "the rate is 0/s: use at least 1e-09/s"),
+        ("a", {"rate": 1e-10}, "the rate is 1e-10/s: use at least 1e-09/s"),
         ("a", {"rate": 2e6}, "at most 1000000/s"),
     ],
 )

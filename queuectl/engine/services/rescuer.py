@@ -21,6 +21,8 @@ from queuectl.store.base import Execution
 from queuectl.transition import Bury, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from queuectl.engine.context import EngineContext
     from queuectl.engine.services.heartbeat import Heartbeat
     from queuectl.job import Claim, Job
@@ -32,7 +34,9 @@ _CRASHED = EngineDied("its engine died", crashed=True)
 _REBOOTED = EngineDied("the machine was restarted", crashed=False)
 _SILENT = EngineDied("its engine fell silent", crashed=False)
 _TAKEN_OFF = EngineDied("its engine was taken off by another", crashed=False)
-"""Why it was, that one knew, and is gone or slow itself. A crash too few only lets a job run once more."""
+"""It had fallen silent, as that one saw, who is gone or slow itself."""
+_GONE = (_CRASHED, _REBOOTED)
+"""The verdicts on engines whose processes have provably ended."""
 
 
 @dataclass(slots=True)
@@ -48,6 +52,10 @@ class Rescuer:
 
     An engine is dead when its process is gone, which only its own machine can tell, or when its counter stood still
     while our own beats for one whole lease of its went through. No clocks are compared.
+
+    One that has only fallen silent is fenced first, so that it can do nothing more. One that is gone keeps its place
+    until its jobs are moved on: should we die before that, whoever comes next sees as well as we do how it ended, and
+    what is to be charged to its jobs.
     """
 
     def __init__(self, context: EngineContext, heartbeat: Heartbeat) -> None:
@@ -73,13 +81,17 @@ class Rescuer:
         engines = await self._context.store.engines()
         others = [engine for engine in engines if engine.id != self._context.registration.id]
         self._watched = {engine.id: self._watch(engine) for engine in others}
-        survivors = [engine for engine in others if not await self._fence_if_dead(engine)]
-        orphans = await self._context.store.orphans()
+        dead = [engine.id for engine in others if await self._is_dead(engine)]
+        gone = [engine for engine in dead if self._verdicts[engine] in _GONE]
+        orphans = await self._context.store.orphans(gone)
         # Who has fenced an engine knows why, and is about to take its jobs over: others step in only if it does not.
-        left = [job for job in orphans if job.engine_id in self._verdicts or job.claim in self._met or not survivors]
+        nobody_else = len(dead) == len(others)
+        left = [job for job in orphans if job.engine_id in self._verdicts or job.claim in self._met or nobody_else]
         self._met = {job.claim for job in orphans}
         if left:
             await self._take_over(left)
+        if gone:
+            await self._take_off(gone)
 
     def _watch(self, engine: EngineRecord) -> _Watched:
         watched = self._watched.get(engine.id)
@@ -88,15 +100,27 @@ class Rescuer:
         watched.own_beats += 1
         return watched
 
-    async def _fence_if_dead(self, engine: EngineRecord) -> bool:
+    async def _is_dead(self, engine: EngineRecord) -> bool:
+        """Tell whether an engine is gone, or has fallen silent and is fenced."""
         verdict = self._judge(engine)
-        if verdict is None or not await self._context.store.fence(engine):
+        if verdict is None or (verdict not in _GONE and not await self._fence(engine)):
             return False
-        reach(Failpoint.ENGINE_FENCED)
         self._verdicts[engine.id] = verdict
         if not liveness.is_here(engine.process):
             self._elsewhere.add(engine.id)
         return True
+
+    async def _fence(self, engine: EngineRecord) -> bool:
+        is_off = await self._context.store.fence(engine)
+        if is_off:
+            reach(Failpoint.ENGINE_FENCED)
+        return is_off
+
+    async def _take_off(self, gone: Sequence[str]) -> None:
+        """Fence those of the engines that are gone which hold nothing any more."""
+        for engine in await self._context.store.engines():
+            if engine.id in gone and not engine.processing:
+                await self._fence(engine)
 
     def _judge(self, engine: EngineRecord) -> EngineDied | None:
         """Say how an engine died, or None where it lives, as far as we know."""
@@ -131,7 +155,7 @@ class Rescuer:
         transition = decide(job, outcome, policy, context.store.now(), chance=random.random())  # noqa: S311 - no secret
         execution = Execution(outcome=outcome, duration=None, output=NO_OUTPUT)
         try:
-            await context.store.rescue(context.registration.id, job, execution, transition)
+            await context.store.rescue(context.registration.id, job, execution, transition, is_gone=outcome in _GONE)
         except LeaseLost:
             # Another engine was quicker, or the beat will find that we are the one who is taken for dead.
             return

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queuectl.failpoints import Failpoint, reach
-from queuectl.job import Claim
+from queuectl.job import FINAL_STATES, Claim, JobState
 from queuectl.store import refusals
-from queuectl.store.postgres import rows, sql
+from queuectl.store.postgres import keys, limited, rows, sql
+from queuectl.store.postgres.dependencies import settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +43,10 @@ async def claim(
     held = await _take(transaction, workers, wish, turn)
     if len(held) < len(workers):
         # There is no more, or something stands in the way: only then is it worth the time to look what that is.
-        held |= await _held_already(transaction, workers, wish)
-        held |= await _take(transaction, [worker for worker in workers if worker not in held], wish, turn)
+        found, is_bounded = await _held_already(transaction, workers, wish)
+        held |= found
+        rest = [worker for worker in workers if worker not in held]
+        held |= await (limited.take if is_bounded else _take)(transaction, rest, wish, turn)
     return [held.get(worker) for worker in workers]
 
 
@@ -70,16 +73,21 @@ def _place(row: DictRow) -> int:
 
 async def _held_already(
     transaction: Transaction, workers: Sequence[int], wish: Mapping[str, object]
-) -> dict[int | None, Job]:
-    """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
+) -> tuple[dict[int | None, Job], bool]:
+    """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost.
+
+    Also tell whether keys or the rules of queues may bound what is to be taken.
+    """
     parameters = {**wish, "workers": list(workers)}
     view = await transaction.row(sql.claims.CLAIM_VIEW, parameters)
     if view is None:
         raise refusals.fenced(str(wish["engine_id"]))
+    is_bounded = view["is_bounded"]
     if view["some_are_due"]:
-        await transaction.execute(sql.waiting.PROMOTE_DUE, parameters)
+        promoted = await transaction.row(sql.waiting.PROMOTE_DUE, parameters)
+        is_bounded |= promoted is not None and promoted["some_have_keys"]
     found = await transaction.rows(sql.claims.HELD_BY_WORKERS, parameters) if view["holds_some"] else []
-    return {job.worker: job for job in map(rows.job, found)}
+    return {job.worker: job for job in map(rows.job, found)}, is_bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +142,11 @@ async def _refusal(transaction: Transaction, claim: Claim) -> LeaseLost | None:
     return None if await transaction.row(sql.ends.IS_RECORDED, rows.claim(claim)) else refusals.lost(claim)
 
 
-async def rescue(transaction: Transaction, engine_id: str, end: End) -> None:
+async def rescue(transaction: Transaction, engine_id: str, end: End, *, is_gone: bool) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if await transaction.row(sql.engines.LOCK_ENGINE, {"id": engine_id}) is None:
         raise refusals.fenced(engine_id)
-    if not await end_runs(transaction, [end], sql.ends.BY_ANOTHER):
+    if not await end_runs(transaction, [end], sql.ends.AFTER_ITS_HOLDER if is_gone else sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
     reach(Failpoint.RESCUING)
 
@@ -152,7 +160,16 @@ async def end_runs(transaction: Transaction, ends: Sequence[End], condition: str
     parameters = rows.ends(list(by_claim.values())) | {"now": transaction.now}
     ended = _by_claim(await transaction.rows(sql.ends.FINISH.format(condition=condition), parameters))
     await _append(transaction, [(row, by_claim[claim].execution.output) for claim, row in ended.items()])
+    await _let_others_go_on(transaction, list(ended.values()))
     return set(ended)
+
+
+async def _let_others_go_on(transaction: Transaction, ended: Sequence[DictRow]) -> None:
+    """Do for other jobs what follows from the ends of runs."""
+    if awaited := {row["id"]: JobState(row["state"]) for row in ended if row["awaited"]}:
+        await settle(transaction, {job_id: state for job_id, state in awaited.items() if state in FINAL_STATES})
+    if freed := [row["concurrency_key"] for row in ended if row["concurrency_key"] is not None]:
+        await keys.free(transaction, freed)
 
 
 def _by_claim(found: Sequence[DictRow]) -> dict[Claim, DictRow]:

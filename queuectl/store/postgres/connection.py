@@ -149,6 +149,10 @@ class Connection:
         finally:
             await self._end(connection)
 
+    def another(self) -> Connection:
+        """Make one like it, for a transaction that takes long."""
+        return Connection(self.address, self.clock, self.lock_timeout)
+
     async def wait_for_locks(self, timeout: timedelta) -> None:
         """Let statements wait so long for others' locks from now on."""
         if timeout != self.lock_timeout:

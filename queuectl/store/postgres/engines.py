@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from queuectl.job import Claim
 from queuectl.registration import Look
 from queuectl.store import refusals
 from queuectl.store.ends import given_back
-from queuectl.store.postgres import claims, rows, sql
+from queuectl.store.postgres import claims, queues, rows, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from queuectl.job import Job
     from queuectl.registration import EngineRecord, NewEngine
@@ -59,18 +60,29 @@ async def fence(transaction: Transaction, engine: EngineRecord) -> bool:
     return await transaction.row(sql.engines.IS_REGISTERED, {"id": engine.id}) is None
 
 
-async def orphans(transaction: Transaction) -> list[Job]:
+async def orphans(transaction: Transaction, gone: Collection[str]) -> list[Job]:
     """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
-    return [rows.job(row) for row in await transaction.rows(sql.engines.ORPHANS)]
+    return [rows.job(row) for row in await transaction.rows(sql.engines.ORPHANS, {"gone": list(gone)})]
 
 
-async def look(transaction: Transaction, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
+async def look(transaction: Transaction, engine_id: str, served: Sequence[str] | None, limit: int) -> Look:
     """Read what an idle engine wants to know; see `EngineStore.look`."""
-    served = _served(queues)
-    parameters = {"engine_id": engine_id, "queues": queues, "limit": limit, "now": transaction.now}
-    row = await transaction.row(sql.waiting.LOOK.format(and_queue=served), parameters)
+    parameters = {"engine_id": engine_id, "queues": served, "limit": limit, "now": transaction.now}
+    row = await transaction.row(sql.waiting.LOOK.format(and_queue=_served(served)), parameters)
     assert row is not None  # noqa: S101 - it always gives a row
-    return Look(ready=min(row["ready"] + row["due"], limit), next_due=row["next_due"], stopping=row["stopping"])
+    opened = await queues.open_queues(transaction, served, limit)
+    # What is due and not yet ready, and places that became free, a claim has to see to, whatever may start of it.
+    ready = row["due"] + row["some_are_freed"] + sum(queue.most_to_look_at(found) for queue, found in opened)
+    times = [row["next_due"], *(queue.next_token() for queue, _ in opened)]
+    return Look(
+        ready=min(ready, limit),
+        next_due=min((time for time in times if time is not None), default=None),
+        stopping=row["stopping"],
+        to_cancel=frozenset(
+            Claim(row["id"], row["engine_id"], row["claim_token"])
+            for row in await transaction.rows(sql.claims.TO_CANCEL, parameters)
+        ),
+    )
 
 
 async def is_idle(transaction: Transaction, queues: Sequence[str] | None) -> bool:

@@ -50,6 +50,10 @@ class Reader:
             schema.check_version(transaction.version, self._connection.address)
             return await work(transaction)
 
+    def another(self) -> Connection:
+        """Make another connection like its own."""
+        return self._connection.another()
+
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()

@@ -1,8 +1,8 @@
 """The PostgreSQL store: each method is one function on a transaction, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `jobs`, `claims`, `engines` and `figures`; what is not done yet, in `steering`; what each method
-promises, in `store.base`; how a store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues`, `figures` and `situation`; what each
+method promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queuectl.errors import StoreReadOnly, StoreUnavailable
-from queuectl.store import refusals
 from queuectl.store.ends import End
 from queuectl.store.enqueuing import current_directory, ids_for
 from queuectl.store.group import MAX_GROUP, Rank
-from queuectl.store.postgres import claims, engines, figures, jobs, sql, steering
+from queuectl.store.postgres import (
+    actions,
+    check,
+    claims,
+    copying,
+    engines,
+    enqueue,
+    figures,
+    jobs,
+    queues,
+    situation,
+    sql,
+)
 from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,7 +42,9 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
     from queuectl.store.base import Execution, Finding
+    from queuectl.store.contents import Page
     from queuectl.store.postgres.address import Address
     from queuectl.store.postgres.connection import ServerClock, Transaction
     from queuectl.store.postgres.listener import Listener
@@ -59,19 +72,13 @@ class PostgresStore:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
 
-    @property
-    def steers_jobs(self) -> bool:
-        """See `JobStore.steers_jobs`."""
-        return False
-
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`. All that wait are inserted by one statement."""
-        steering.require_unrelated(new)
-        batch = jobs.Batch(new, ids_for(new), current_directory(new))
+        batch = enqueue.Batch(new, ids_for(new), current_directory(new))
         is_large = len(new) > MAX_GROUP
         receipts: list[Receipt] | Exception = await self._writing.post(
             object() if is_large else "enqueue",
-            jobs.enqueue,
+            enqueue.enqueue,
             batch,
             repeatable=False,
             alone=is_large,
@@ -106,15 +113,19 @@ class PostgresStore:
         """See `JobStore.read_output`."""
         return await self._reader.run(partial(jobs.output, job_id=job_id, run=run, after=after))
 
+    async def situation(self, job_id: str) -> Situation:
+        """See `JobStore.situation`."""
+        return await self._reader.run(partial(situation.read, job_id=job_id))
+
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
-        steering.require_retry(action)
-        work = partial(jobs.retry, selection=selection, dry_run=dry_run)
+        work = partial(actions.apply, action=action, selection=selection, dry_run=dry_run)
         return await (self._reader.run(work) if dry_run else self._writing.submit(work))
 
-    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:  # noqa: ARG002
+    async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.edit`."""
-        raise refusals.unsupported("edit jobs by hand")
+        work = partial(actions.edit, selection=selection, changes=changes, dry_run=dry_run)
+        return await (self._reader.run(work) if dry_run else self._writing.submit(work))
 
     async def purge(
         self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
@@ -140,7 +151,7 @@ class PostgresStore:
     async def report(self, claim: Claim, pid: int, pid_start: str, output: OutputUpdate) -> None:
         """See `WorkerStore.report`."""
         said = claims.Report(claim, pid, pid_start, output)
-        if refusal := await self._writing.post("report", claims.report, said, rank=Rank.FINISH):
+        if refusal := await self._writing.post("report", claims.report, said, rank=Rank.REPORT):
             raise refusal
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
@@ -164,10 +175,12 @@ class PostgresStore:
             raise refusal
         return following
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """See `WorkerStore.rescue`."""
-        end = End(job.claim, execution, transition)
-        await self._writing.submit(partial(claims.rescue, engine_id=engine_id, end=end), rank=Rank.FINISH)
+        work = partial(claims.rescue, engine_id=engine_id, end=End(job.claim, execution, transition), is_gone=is_gone)
+        await self._writing.submit(work, rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
 
@@ -200,13 +213,13 @@ class PostgresStore:
         """See `EngineStore.fence`."""
         return await self._writing.submit(partial(engines.fence, engine=engine), rank=Rank.BEAT)
 
-    async def orphans(self) -> list[Job]:
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
         """See `EngineStore.orphans`."""
-        return await self._reader.run(engines.orphans)
+        return await self._reader.run(partial(engines.orphans, gone=gone))
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""
-        return await self._reader.run(partial(engines.look, engine_id=engine_id, queues=_listed(queues), limit=limit))
+        return await self._reader.run(partial(engines.look, engine_id=engine_id, served=_listed(queues), limit=limit))
 
     async def is_idle(self, queues: Sequence[str] | None) -> bool:
         """See `EngineStore.is_idle`."""
@@ -247,11 +260,11 @@ class PostgresStore:
 
     async def queues(self) -> list[QueueRules]:
         """See `AdminStore.queues`."""
-        return []
+        return await self._reader.run(queues.read)
 
-    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:  # noqa: ARG002
+    async def set_queue(self, name: str, changes: QueueChanges) -> QueueRules:
         """See `AdminStore.set_queue`."""
-        raise refusals.unsupported("keep rules of queues")
+        return await self._writing.submit(partial(queues.change, name=name, changes=changes))
 
     async def stats(self) -> Stats:
         """See `AdminStore.stats`."""
@@ -262,18 +275,21 @@ class PostgresStore:
         """See `AdminStore.software`. No defect of a version is known that concerns a store."""
         return "PostgreSQL"
 
-    @property
-    def checks_itself(self) -> bool:
-        """See `AdminStore.checks_itself`."""
-        return False
-
     async def check(self) -> list[Finding]:
         """See `AdminStore.check`."""
-        raise refusals.unsupported("look for damage in itself")
+        return await self._reader.run(check.findings)
 
     async def back_up(self, place: Path, *, replace: bool = False) -> None:  # noqa: ARG002
         """See `AdminStore.back_up`."""
         raise StoreUnavailable(f"{self._address.shown} is backed up by PostgreSQL's own tool: run pg_dump")
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """See `AdminStore.unload`."""
+        return copying.unload(self._reader.another())
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """See `AdminStore.load`."""
+        await copying.load(self._writing.another(), pages)
 
     # ── Within ───────────────────────────────────────────────────────────────
 

@@ -60,6 +60,10 @@ class Writer(GroupWriter[Work]):
         await self.stop()
         await self._connection.close()
 
+    def another(self) -> Connection:
+        """Make another connection like its own."""
+        return self._connection.another()
+
     async def submit(
         self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, repeatable: bool = True
     ) -> T:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         backup,
         check,
         claims,
+        copying,
         dependencies,
         engines,
         enqueue,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         keys,
         listener,
         queues,
+        situation,
         upgrade,
         version,
     )
@@ -36,6 +38,7 @@ __all__ = [
     "backup",
     "check",
     "claims",
+    "copying",
     "dependencies",
     "engines",
     "enqueue",
@@ -44,6 +47,7 @@ __all__ = [
     "keys",
     "listener",
     "queues",
+    "situation",
     "upgrade",
     "version",
 ]

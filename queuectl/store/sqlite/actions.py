@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from queuectl.job import JobState
-from queuectl.store import refusals
+from queuectl.store import by_hand, refusals
 from queuectl.store.base import JobFilter
 from queuectl.store.sqlite import keys, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.store.sqlite.dependencies import settle
 from queuectl.store.sqlite.jobs import conditions, marks
-from queuectl.transition import Action, allowed_from, check, require_held
+from queuectl.transition import Action, allowed_from
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,9 +109,5 @@ def _named(connection: sqlite3.Connection, ids: Sequence[str], action: Action) -
     """Give the jobs of these ids; each of them has to be there and allow the action."""
     refusals.require_form(ids)
     found = connection.execute(sql.actions.NAMED, (to_json(list(dict.fromkeys(ids))),)).fetchall()
-    refusals.require_all(ids, [job_id for _, job_id, _, _ in found])
-    for _, job_id, state, held in found:
-        check(job_id, JobState(state), action)
-        if action is Action.RELEASE:
-            require_held(job_id, held=bool(held))
+    by_hand.require_allowed(action, ids, [(job_id, state, bool(held)) for _, job_id, state, held in found])
     return {seq: job_id for seq, job_id, _, _ in found}

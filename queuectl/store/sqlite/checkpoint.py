@@ -35,10 +35,10 @@ def is_due(path: Path, commits: int) -> bool:
 
 
 def wal_size(path: Path) -> int:
-    """Give the size of the log's file in bytes; 0 where there is none."""
+    """Give the size of the log's file in bytes; 0 where there is none, or none that can be seen."""
     try:
         return os.stat(f"{path}-wal").st_size  # noqa: PTH116 - a Path would cost more than the call
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

@@ -77,8 +77,8 @@ def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Seque
     is_registered, holds_some, some_are_due = connection.execute(sql.claims.CLAIM_VIEW, wish).fetchone()
     if not is_registered:
         raise refusals.fenced(engine_id)
-    if some_are_due:
-        connection.execute(sql.waiting.PROMOTE_DUE, wish)
+    if some_are_due and not connection.execute(sql.waiting.PROMOTE_DUE, wish).rowcount:
+        raise refusals.contradicts_itself()
     found = connection.execute(sql.claims.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
     return {job.worker: job for job in map(rows.job, found) if job.worker is not None}
 
@@ -123,11 +123,11 @@ def _refusal(connection: sqlite3.Connection, claim: Claim) -> LeaseLost | None:
     return None if connection.execute(sql.ends.IS_RECORDED, rows.claim(claim)).fetchone() else refusals.lost(claim)
 
 
-def rescue(connection: sqlite3.Connection, engine_id: str, end: End, now: int) -> None:
+def rescue(connection: sqlite3.Connection, engine_id: str, end: End, *, is_gone: bool, now: int) -> None:
     """End a run in the name of another engine than the one that held it; see `WorkerStore.rescue`."""
     if not is_registered(connection, engine_id):
         raise refusals.fenced(engine_id)
-    if not end_runs(connection, [end], now, sql.ends.BY_ANOTHER):
+    if not end_runs(connection, [end], now, sql.ends.AFTER_ITS_HOLDER if is_gone else sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
     reach(Failpoint.RESCUING)
 

@@ -18,6 +18,7 @@ from queuectl.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from queuectl.store.sqlite.shield import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,16 +60,17 @@ class Connection:
         Raises:
             StoreError: SQLite cannot open the file.
         """
-        with store_errors(str(path)):
-            proxy = await aiosqlite.connect(
-                uri_of(path, "ro" if read_only else "rw"),
-                uri=True,
-                isolation_level=None,
-                timeout=busy_timeout.total_seconds(),
-            )
+        proxy = aiosqlite.connect(
+            uri_of(path, "ro" if read_only else "rw"),
+            uri=True,
+            isolation_level=None,
+            timeout=busy_timeout.total_seconds(),
+        )
         connection = cls(proxy)
         try:
             with store_errors(str(path)):
+                # Its thread must have a loop to answer to: after a Ctrl-C that is about to be closed.
+                await to_the_end(_begin(proxy))
                 await connection.run(configure)
         except BaseException:
             await connection.close()
@@ -86,6 +88,10 @@ class Connection:
     async def close(self) -> None:
         """Close the connection once what runs on it has ended. Without it the thread would keep the process alive."""
         await self._proxy.close()
+
+
+async def _begin(proxy: aiosqlite.Connection) -> None:
+    await proxy
 
 
 def uri_of(path: Path, mode: str) -> str:

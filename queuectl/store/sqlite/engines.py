@@ -15,10 +15,11 @@ from queuectl.timestamp import from_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from queuectl.job import Job
     from queuectl.registration import EngineRecord, NewEngine
+    from queuectl.store.limits import OpenQueue
 
 __all__ = ["beat", "deregister", "engines", "fence", "is_idle", "look", "orphans", "register", "request_stop"]
 
@@ -63,9 +64,9 @@ def fence(connection: sqlite3.Connection, engine: EngineRecord) -> bool:
     return not claims.is_registered(connection, engine.id)
 
 
-def orphans(connection: sqlite3.Connection) -> list[Job]:
+def orphans(connection: sqlite3.Connection, gone: Collection[str]) -> list[Job]:
     """Read the jobs of engines that are gone; see `EngineStore.orphans`."""
-    return [rows.job(row) for row in connection.execute(sql.engines.ORPHANS)]
+    return [rows.job(row) for row in connection.execute(sql.engines.ORPHANS, (to_json(list(gone)),))]
 
 
 def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] | None, limit: int, now: int) -> Look:
@@ -87,8 +88,8 @@ def look(connection: sqlite3.Connection, engine_id: str, queues: Sequence[str] |
     )
 
 
-def _count_ready(connection: sqlite3.Connection, queue: limited.OpenQueue, limit: int) -> int:
-    most = max(queue.most(limit), min(limit, queue.is_rewound))
+def _count_ready(connection: sqlite3.Connection, queue: OpenQueue, limit: int) -> int:
+    most = queue.most_to_look_at(limit)
     count: int = connection.execute(sql.waiting.COUNT_READY, (queue.name, most)).fetchone()[0] if most else 0
     return count
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store import sqlite
-from queuectl.store.enqueuing import chosen_ids, receipts_for, unique_keys
+from queuectl.store.enqueuing import chosen_ids, is_related, receipts_for, unique_keys
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import to_epoch_ms
@@ -39,18 +39,14 @@ def enqueue(
     if any(map(_TAGS, jobs)):
         connection.executemany(sql.enqueue.TAG_JOB, ((tag, job_id) for job, job_id in new for tag in {*job.tags}))
     connection.executemany(sql.enqueue.COUNT_PENDING, Counter(job.queue for job, _ in new).items())
-    if related := [(job, job_id) for job, job_id in new if _is_related(job)]:
+    # Few are, and their columns are set once all are there.
+    if related := [(job, job_id) for job, job_id in new if is_related(job)]:
         sqlite.dependencies.relate(connection, related, now)
     reach(Failpoint.ENQUEUING)
     return receipts
 
 
 _TAGS = attrgetter("tags")
-
-
-def _is_related(job: NewJob) -> bool:
-    """Tell whether a job has to do with others: few have, and their columns are set once all are there."""
-    return bool(job.after or job.unique or job.concurrency_key or job.concurrency_limit != 1)
 
 
 def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]:
@@ -74,7 +70,7 @@ def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callabl
         # Integers: what is neither that nor a float nor a string, the driver looks up an adapter for, each time.
         ready = 1 if run_at <= now else 0
         is_argv, command = (0, job.command) if isinstance(job.command, str) else (1, to_json(job.command))
-        always = (job_id, ready, job.queue, job.priority, run_at, now, is_argv, job.cwd or cwd, command)
+        always = (job_id, ready, job.queue, job.priority, run_at, now, now, is_argv, job.cwd or cwd, command)
         return always + tuple([column(job) for column in columns]) if columns else always
 
     statement = sql.enqueue.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.registration import QueueCounts, Stats
 from queuectl.store import tallies
-from queuectl.store.sqlite import sql
+from queuectl.store.sqlite import rows, sql
 from queuectl.timestamp import from_epoch_ms
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MINUTE_MS = 60_000
 
 def counts(connection: sqlite3.Connection) -> list[QueueCounts]:
     """Count jobs by queue and state; see `AdminStore.counts`."""
-    return tallies.by_queue(connection.execute(sql.figures.COUNTS))
+    return tallies.by_queue(map(rows.queue_count, connection.execute(sql.figures.COUNTS)))
 
 
 def stats(connection: sqlite3.Connection, now: int) -> Stats:

@@ -31,9 +31,14 @@ def check_file_system(path: Path) -> None:
     SQLite's users share memory, which has to be that of one machine, and they rely on its locks.
 
     Raises:
-        StoreUnavailable: it is on a network file system.
+        StoreUnavailable: it is on a network file system, or nowhere.
     """
-    kind = _kind_at(os.path.realpath(path))
+    try:
+        kind = _kind_at(os.path.realpath(path))
+    except FileNotFoundError:
+        raise StoreUnavailable(
+            f"{path} is nowhere, as the current directory was deleted: change to another, or give --db a whole path"
+        ) from None
     if kind is not None and kind.removeprefix("fuse.") in _NETWORK:
         raise StoreUnavailable(
             f"{path} is on a network file system ({kind}), where SQLite's locks cannot be trusted: name a place on a "

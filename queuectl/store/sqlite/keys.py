@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from queuectl.store import refusals
+from queuectl.store import by_hand, refusals
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.transition import Action, allowed_from
@@ -32,10 +32,8 @@ def require_free(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
         UniqueKeyTaken: it would; the message names the other job.
     """
     claimants = connection.execute(sql.keys.CLAIMANTS, {"seqs": json.dumps(list(seqs))}).fetchall()
-    holder_of = {key: holder for key, (holder, _) in holders(connection, {key for key, _ in claimants}).items()}
-    for key, job_id in claimants:
-        if holder_of.setdefault(key, job_id) != job_id:
-            raise refusals.key_taken(key, holder_of[key])
+    taken = holders(connection, {key for key, _ in claimants})
+    by_hand.require_free(claimants, {key: holder for key, (holder, _) in taken.items()})
 
 
 def is_full(connection: sqlite3.Connection, key: str | None, limit: int) -> bool:
@@ -48,7 +46,8 @@ def is_full(connection: sqlite3.Connection, key: str | None, limit: int) -> bool
     [running] = connection.execute(sql.keys.COUNT_KEYED, (key,)).fetchone()
     if running < limit:
         return False
-    connection.execute(sql.keys.PARK, {"key": key, "running": running})
+    if not connection.execute(sql.keys.PARK, {"key": key, "running": running}).rowcount:
+        raise refusals.contradicts_itself()
     return True
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queuectl.queue_rules import Bucket
+from queuectl.store import refusals
+from queuectl.store.limits import open_queue
 from queuectl.store.sqlite import keys, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
@@ -13,45 +13,15 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from queuectl.job import Job
+    from queuectl.store.limits import OpenQueue
     from queuectl.store.turns import QueueTurn
 
-__all__ = ["OpenQueue", "open_queues", "take"]
+__all__ = ["open_queues", "take"]
 
 _MOST_PARKED = 100
 """Full keys that one claim deals with, so that its transaction stays short; the next one goes on."""
-
-
-@dataclass(slots=True)
-class OpenQueue:
-    """A queue that has something ready and is not paused, and how much of it may start."""
-
-    name: str
-    room: int | None
-    """How many more may be processing; None for any number."""
-    rate: float | None
-    bucket: Bucket | None
-    """As it is now; None without a rate."""
-    is_rewound: bool
-    """Whether the clock has gone back since a token was taken, so that a claim has to set the bucket right."""
-
-    def most(self, wanted: int) -> int:
-        """Give how many of so many may start now."""
-        bounds = (wanted, self.room, None if self.bucket is None else self.bucket.whole)
-        return min(bound for bound in bounds if bound is not None)
-
-    def start_one(self) -> None:
-        """Count a start."""
-        self.room = None if self.room is None else self.room - 1
-        self.bucket = None if self.bucket is None else self.bucket.take()
-
-    def next_token(self) -> datetime | None:
-        """Tell when a token comes for which alone the queue waits; None where it waits for none."""
-        if self.bucket is None or self.rate is None or self.bucket.whole or self.room == 0:
-            return None
-        return self.bucket.next_token(self.rate)
 
 
 def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, now: int) -> list[OpenQueue]:
@@ -61,14 +31,7 @@ def open_queues(connection: sqlite3.Connection, served: Sequence[str] | None, no
 
 
 def _open_queue(row: rows.Row, now: int) -> OpenQueue:
-    name, concurrency, rate, tokens, refilled_at, processing = row
-    return OpenQueue(
-        name=name,
-        room=None if concurrency is None else max(concurrency - processing, 0),
-        rate=rate,
-        bucket=None if rate is None else Bucket(tokens, from_epoch_ms(refilled_at)).refill(rate, from_epoch_ms(now)),
-        is_rewound=rate is not None and refilled_at > now,
-    )
+    return open_queue(rows.queue_rules(row), rows.bucket(row), row[-1], from_epoch_ms(now))
 
 
 def take(
@@ -84,7 +47,7 @@ def take(
     opened = {queue.name: queue for queue in open_queues(connection, queues, now)}
     taken: dict[int, Job] = {}
     for worker in workers:
-        seq = _next(connection, opened, turn)
+        seq = _next(connection, opened, turn, is_first=not taken)
         if seq is None:
             break
         wish = {"seq": seq, "engine_id": engine_id, "worker": worker, "now": now}
@@ -96,12 +59,17 @@ def take(
     return taken
 
 
-def _next(connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: QueueTurn) -> int | None:
+def _next(
+    connection: sqlite3.Connection, opened: dict[str, OpenQueue], turn: QueueTurn, *, is_first: bool
+) -> int | None:
     """Give the seq of the job that is next and may start. Those before it whose key is full are parked."""
-    names = to_json([queue.name for queue in opened.values() if queue.most(1)])
-    for _ in range(_MOST_PARKED):
-        head = connection.execute(sql.claims.NEXT_HEAD, {"queues": names, "last_queue": turn.last}).fetchone()
+    names = [queue.name for queue in opened.values() if queue.most(1)]
+    wish = {"queues": to_json(names), "last_queue": turn.last}
+    for parked in range(_MOST_PARKED):
+        head = connection.execute(sql.claims.NEXT_HEAD, wish).fetchone()
         if head is None:
+            if names and is_first and not parked:
+                raise refusals.contradicts_itself()
             return None
         seq, key, limit = head
         if not keys.is_full(connection, key, limit):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queuectl.queue_rules import Bucket, QueueChanges, QueueRules
+from queuectl.queue_rules import QueueChanges, QueueRules
 from queuectl.store.sqlite import rows, sql
 from queuectl.timestamp import from_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["change", "read"]
+    from queuectl.queue_rules import Bucket
+
+__all__ = ["change", "read", "read_one"]
 
 
 def read(connection: sqlite3.Connection) -> list[QueueRules]:
@@ -20,12 +22,16 @@ def read(connection: sqlite3.Connection) -> list[QueueRules]:
     return [rows.queue_rules(row) for row in connection.execute(sql.queues.QUEUES)]
 
 
+def read_one(connection: sqlite3.Connection, name: str) -> tuple[QueueRules, Bucket | None]:
+    """Read what is set for a queue, and its bucket as it was when a token was last taken; None without a rate."""
+    if row := connection.execute(sql.queues.QUEUE, (name,)).fetchone():
+        return rows.queue_rules(row), rows.bucket(row)
+    return QueueRules(name), None
+
+
 def change(connection: sqlite3.Connection, name: str, changes: QueueChanges, now: int) -> QueueRules:
     """Set rules of a queue; see `AdminStore.set_queue`."""
-    before, bucket = QueueRules(name), None
-    if row := connection.execute(sql.queues.QUEUE, (name,)).fetchone():
-        before = rows.queue_rules(row)
-        bucket = None if before.rate is None else Bucket(row[4], from_epoch_ms(row[5]))
+    before, bucket = read_one(connection, name)
     after = replace(before, **changes)
     connection.execute(
         sql.queues.SET_QUEUE, rows.queue(after, after.new_bucket(before.rate, bucket, from_epoch_ms(now)))

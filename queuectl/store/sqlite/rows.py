@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from queuectl.errors import StoreDamaged, quote
+from queuectl.errors import InvalidInput, StoreDamaged, quote
 from queuectl.job import Condition, Dependency, Job, JobState, Run
 from queuectl.queue_rules import Bucket, QueueRules
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
 from queuectl.store.sqlite.columns import milliseconds, to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
-from queuectl.transition import Complete, if_cancelled
+from queuectl.transition import Action, allowed_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from queuectl.job import Claim, NewJob
     from queuectl.job_changes import JobChanges
+    from queuectl.store.contents import StoredJob, StoredRun
     from queuectl.store.ends import End
 
 Row: TypeAlias = tuple[Any, ...]
@@ -47,7 +49,7 @@ def _reads(read: Callable[[Row], T]) -> Callable[[Row], T]:
     def checked(row: Row) -> T:
         try:
             return read(row)
-        except (LookupError, TypeError, ValueError, OverflowError, OSError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError, OSError, InvalidInput) as error:
             raise StoreDamaged(
                 f"the store is damaged: the row of {quote(row[0])} cannot be read; restore a backup"
             ) from error
@@ -57,15 +59,18 @@ def _reads(read: Callable[[Row], T]) -> Callable[[Row], T]:
 
 def relations(job: NewJob, job_id: str) -> Parameters:
     """Give the parameters of RELATE."""
-    after = [{"id": other.id, "if": other.condition} for other in job.after]
     return {
         "id": job_id,
         "unique": job.unique,
         "concurrency_key": job.concurrency_key,
         "concurrency_limit": job.concurrency_limit,
-        "after": to_json(after) if after else None,
-        "unmet": len(after),
+        "after": _after(job.after),
+        "unmet": len(job.after),
     }
+
+
+def _after(others: tuple[Dependency, ...]) -> str | None:
+    return to_json([{"id": other.id, "if": other.condition} for other in others]) if others else None
 
 
 def changes(wanted: JobChanges) -> Parameters:
@@ -78,6 +83,48 @@ def changes(wanted: JobChanges) -> Parameters:
     return columns
 
 
+def stored_job(stored: StoredJob, now: int) -> Parameters:
+    """Give the parameters of INSERT_JOB for a job of another store."""
+    job = stored.job
+    columns = {of.name: _COLUMNS.get(of.name, _same)(getattr(job, of.name)) for of in fields(job)}
+    # Where its key is full, the claim that meets it will park it again.
+    is_ready = job.state in _CLAIMED_FROM and to_epoch_ms(job.run_at) <= now
+    return columns | {"seq": stored.seq, "ready": is_ready, "is_argv": not isinstance(job.command, str)}
+
+
+_CLAIMED_FROM = allowed_from(Action.CLAIM)
+
+
+def edges(stored: StoredJob) -> Iterator[Row]:
+    """Give the rows of INSERT_EDGE for a job of another store."""
+    for place, (other, verdict) in enumerate(zip(stored.job.after, stored.verdicts, strict=True)):
+        yield (stored.seq, place, other.id, other.condition, verdict)
+
+
+def stored_run(stored: StoredRun) -> Row:
+    """Give the row of INSERT_RUN for a run of another store."""
+    run = stored.run
+    return (
+        stored.seq,
+        run.run,
+        run.attempt,
+        run.engine_id,
+        stored.claim_token,
+        run.worker,
+        run.outcome,
+        run.exit_code,
+        run.signal,
+        run.error,
+        to_epoch_ms(run.started_at),
+        _ms(run.finished_at),
+        None if run.duration is None else round(run.duration / _MICROSECOND),
+    )
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else to_epoch_ms(moment)
+
+
 def _same(value: object) -> object:
     return value
 
@@ -85,6 +132,11 @@ def _same(value: object) -> object:
 _COLUMNS: Mapping[str, Callable[[Any], object]] = {
     "command": lambda command: command if isinstance(command, str) else to_json(command),
     "run_at": to_epoch_ms,
+    "created_at": to_epoch_ms,
+    "updated_at": to_epoch_ms,
+    "started_at": _ms,
+    "finished_at": _ms,
+    "after": _after,
     "timeout": milliseconds,
     "backoff_max": milliseconds,
     "retry_on": lambda codes: None if codes is None else to_json(sorted(codes)),
@@ -173,7 +225,7 @@ def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
     # For every value that is not just an int or a str, the driver looks for an adapter.
     held, execution, transition = end.claim, end.execution, end.transition
-    duration, run_at, cancelled = execution.duration, end.run_at, if_cancelled(transition)
+    duration, run_at = execution.duration, end.run_at
     return (
         held.job_id,
         held.engine_id,
@@ -191,13 +243,26 @@ def end_of_run(end: End, now: int) -> Row:
         end.signal,
         None if duration is None else round(duration / _MICROSECOND),
         now,
-        None if isinstance(cancelled, Complete) else cancelled.error,
+        end.cancel_error,
     )
 
 
+@_reads
 def queue_rules(row: Row) -> QueueRules:
-    """Read a row of QUEUES, or the beginning of one of QUEUE."""
+    """Read a row of QUEUES, or the beginning of one of QUEUE or OPEN_QUEUES."""
     return QueueRules(row[0], paused=bool(row[1]), concurrency=row[2], rate=row[3])
+
+
+@_reads
+def bucket(row: Row) -> Bucket | None:
+    """Read the bucket in a row of QUEUE or OPEN_QUEUES; None where the queue has no rate."""
+    return None if row[3] is None else Bucket(float(row[4]), from_epoch_ms(row[5]))
+
+
+@_reads
+def queue_count(row: Row) -> tuple[str, str, int]:
+    """Read a row of COUNTS."""
+    return row[0], _STATES[row[1]], int(row[2])
 
 
 def queue(rules: QueueRules, bucket: Bucket | None) -> Row:

@@ -1,8 +1,8 @@
 """The SQLite store: each method is one function on a connection, with `sql` beside it.
 
 Writes go through the `Writer`, which commits them in groups; reads through a connection of their own. What the
-functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues` and `figures`; what each method
-promises, in `store.base`; how a store is opened, in `opening`.
+functions do stands in `enqueue`, `jobs`, `actions`, `claims`, `engines`, `queues`, `figures` and `situation`; what each
+method promises, in `store.base`; how a store is opened, in `opening`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from queuectl.output import OutputUpdate, Position, RunOutput
     from queuectl.queue_rules import QueueChanges, QueueRules
     from queuectl.registration import EngineRecord, Look, NewEngine, QueueCounts, Stats
+    from queuectl.situation import Situation
     from queuectl.store.base import Execution, Finding, Selection
+    from queuectl.store.contents import Page
     from queuectl.store.sqlite.listener import Listener
     from queuectl.store.sqlite.opened_file import OpenedFile
     from queuectl.store.sqlite.writer import Writer
@@ -60,11 +62,6 @@ class SqliteStore:
         self._listener: Listener | None = None
 
     # ── Jobs ─────────────────────────────────────────────────────────────────
-
-    @property
-    def steers_jobs(self) -> bool:
-        """See `JobStore.steers_jobs`."""
-        return True
 
     async def enqueue(self, new: Sequence[NewJob]) -> list[Receipt]:
         """See `JobStore.enqueue`."""
@@ -97,6 +94,10 @@ class SqliteStore:
     async def read_output(self, job_id: str, run: int, *, after: Position | None = None) -> RunOutput:
         """See `JobStore.read_output`."""
         return await self._read(partial(sqlite.jobs.output, job_id=job_id, run=run, after=after))
+
+    async def situation(self, job_id: str) -> Situation:
+        """See `JobStore.situation`."""
+        return await self._read(partial(sqlite.situation.read, job_id=job_id, now=self._now_ms()))
 
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
@@ -137,7 +138,7 @@ class SqliteStore:
         """See `WorkerStore.report`."""
         now = self._now_ms()
         work = partial(sqlite.claims.report, claim=claim, pid=pid, pid_start=pid_start, output=output, now=now)
-        await self._writing.submit(work, rank=Rank.FINISH)
+        await self._writing.submit(work, rank=Rank.REPORT)
 
     async def finish(self, claim: Claim, execution: Execution, transition: Transition) -> None:
         """See `WorkerStore.finish`."""
@@ -162,10 +163,12 @@ class SqliteStore:
             raise refusal
         return job
 
-    async def rescue(self, engine_id: str, job: Job, execution: Execution, transition: Transition) -> None:
+    async def rescue(
+        self, engine_id: str, job: Job, execution: Execution, transition: Transition, *, is_gone: bool = False
+    ) -> None:
         """See `WorkerStore.rescue`."""
         end = sqlite.claims.End(job.claim, execution, transition)
-        work = partial(sqlite.claims.rescue, engine_id=engine_id, end=end, now=self._now_ms())
+        work = partial(sqlite.claims.rescue, engine_id=engine_id, end=end, is_gone=is_gone, now=self._now_ms())
         await self._writing.submit(work, rank=Rank.FINISH)
 
     # ── Engines ──────────────────────────────────────────────────────────────
@@ -201,9 +204,9 @@ class SqliteStore:
         """See `EngineStore.fence`."""
         return await self._writing.submit(partial(sqlite.engines.fence, engine=engine), rank=Rank.BEAT)
 
-    async def orphans(self) -> list[Job]:
+    async def orphans(self, gone: Collection[str] = ()) -> list[Job]:
         """See `EngineStore.orphans`."""
-        return await self._read(sqlite.engines.orphans)
+        return await self._read(partial(sqlite.engines.orphans, gone=gone))
 
     async def look(self, engine_id: str, queues: Sequence[str] | None, limit: int) -> Look:
         """See `EngineStore.look`."""
@@ -256,11 +259,6 @@ class SqliteStore:
         """See `AdminStore.software`."""
         return sqlite.version.describe()
 
-    @property
-    def checks_itself(self) -> bool:
-        """See `AdminStore.checks_itself`."""
-        return True
-
     async def check(self) -> list[Finding]:
         """See `AdminStore.check`."""
         return await self._read(sqlite.check.findings)
@@ -268,6 +266,14 @@ class SqliteStore:
     async def back_up(self, place: Path, *, replace: bool = False) -> None:
         """See `AdminStore.back_up`."""
         await self._read(partial(sqlite.backup.back_up, path=self._path, place=place, replace=replace))
+
+    def unload(self) -> AsyncGenerator[Page]:
+        """See `AdminStore.unload`."""
+        return sqlite.copying.unload(self._path, self._file)
+
+    async def load(self, pages: AsyncIterator[Page]) -> None:
+        """See `AdminStore.load`."""
+        await sqlite.copying.load(self._writing.connect(), self._path, self._file, pages, self._now_ms())
 
     # ── Within ───────────────────────────────────────────────────────────────
 

@@ -51,7 +51,8 @@ class Writer(GroupWriter[Work]):
         super().__init__(str(path), patient=patient, on_wait=on_wait)
         self._path = path
         self._file = file
-        self._connect = connect
+        self.connect = connect
+        """Makes another connection like its own."""
         self._commits = 0
         self._growth = growth
 
@@ -59,7 +60,7 @@ class Writer(GroupWriter[Work]):
         """Connect, and begin to serve."""
         self._bell = Bell(self._path)
         try:
-            self._connection = await self._connect()
+            self._connection = await self.connect()
         except BaseException:
             self._bell.close()
             raise
@@ -67,9 +68,11 @@ class Writer(GroupWriter[Work]):
 
     async def close(self) -> None:
         """Serve those who wait already, then close the connection."""
-        await self.stop()
-        self._bell.close()
-        await self._connection.close()
+        try:
+            await self.stop()
+        finally:
+            self._bell.close()
+            await self._connection.close()
 
     async def submit(
         self,
@@ -101,7 +104,7 @@ class Writer(GroupWriter[Work]):
             # After an I/O error on a commit, what it believes of the log is not to be trusted; and a connection that
             # was opened while the file could only be read will never write.
             with suppress(StoreError):
-                fresh = await self._connect()
+                fresh = await self.connect()
                 await self._connection.close()
                 self._connection = fresh
 

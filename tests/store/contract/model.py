@@ -18,7 +18,7 @@ from queuectl.store.base import JobFilter
 from queuectl.transition import TRANSITIONS, Action, Complete, Transition, check, if_cancelled, require_held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from queuectl.job import Claim, Job, NewJob
@@ -391,11 +391,13 @@ class Model:
             return
         self._end(claim, execution, transition)
 
-    def rescue(self, engine_id: str, claim: Claim, execution: Execution, transition: Transition) -> None:
+    def rescue(
+        self, engine_id: str, claim: Claim, execution: Execution, transition: Transition, *, is_gone: bool
+    ) -> None:
         """End a run in the name of another engine."""
         if engine_id not in self.engines:
             raise EngineFenced
-        if claim.engine_id in self.engines or not self._holds(claim):
+        if (claim.engine_id in self.engines and not is_gone) or not self._holds(claim):
             raise LeaseLost
         self._end(claim, execution, transition)
 
@@ -412,9 +414,9 @@ class Model:
         """Give the jobs that anyone holds, dead or alive, as they were claimed."""
         return [job.held for job in self.jobs.values() if job.held is not None]
 
-    def orphans(self) -> list[Job]:
+    def orphans(self, gone: Collection[str] = ()) -> list[Job]:
         """Give those whose engine is gone."""
-        return [job for job in self.held() if job.engine_id not in self.engines]
+        return [job for job in self.held() if job.engine_id not in self.engines or job.engine_id in gone]
 
     def take_off(self, engine_id: str) -> None:
         """Forget an engine, not what it holds."""

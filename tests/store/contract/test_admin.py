@@ -28,7 +28,6 @@ from tests.factories import (
 
 if TYPE_CHECKING:
     from queuectl.store.base import Store
-    from tests.conftest import Kind
     from tests.factories import Clock
 
 EMPTY = dict.fromkeys(JobState, 0)
@@ -222,11 +221,3 @@ async def test_the_oldest_due_job_is_the_one_due_for_the_longest_time(store: Sto
     assert (await store.stats()).oldest_due is None
     clock.advance(timedelta(minutes=1))
     assert (await store.stats()).oldest_due == START + 2 * SECOND
-
-
-async def test_a_store_says_whether_it_steers_jobs(store: Store, kind_of_store: Kind) -> None:
-    assert store.steers_jobs is kind_of_store.steers_jobs
-
-
-async def test_a_store_says_whether_it_checks_itself(store: Store, kind_of_store: Kind) -> None:
-    assert store.checks_itself is kind_of_store.checks_itself

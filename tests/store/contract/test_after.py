@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
     from tests.factories import Clock
 
-pytestmark = pytest.mark.steering
-
 OK, ANY, NOT_OK = Condition.OK, Condition.ANY, Condition.NOT_OK
 PENDING, BLOCKED, CANCELLED = JobState.PENDING, JobState.BLOCKED, JobState.CANCELLED
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
 from queuectl.job import JobState, NewJob
 from queuectl.outcome import Cancelled, EngineDied, Exited, Interrupted, TimedOut
 from queuectl.transition import Action, decide
@@ -27,9 +25,6 @@ from tests.factories import (
 
 if TYPE_CHECKING:
     from queuectl.store.base import Store
-
-
-pytestmark = pytest.mark.checking
 
 
 async def test_an_empty_store_is_sound(store: Store) -> None:

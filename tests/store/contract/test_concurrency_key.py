@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
     from tests.factories import Clock
 
-pytestmark = pytest.mark.steering
-
 
 def keyed(job_id: str, key: str = "k", limit: int = 1, **values: object) -> NewJob:
     return NewJob("true", id=job_id, concurrency_key=key, concurrency_limit=limit, **values)  # type: ignore[arg-type]

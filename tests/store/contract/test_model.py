@@ -290,15 +290,16 @@ class StoreMachine(RuleBasedStateMachine):
             # What was claimed on the way is given to the worker when it asks.
             self._given(handle, self._run(store.claim(engine_id, slot, queues)), engine_id, slot, queues)
 
-    @precondition(lambda self: self._model.orphans())
-    @rule(handle=HANDLES, pick=NUMBERS, rescuer=NUMBERS, outcome=DEATHS)
-    def rescue(self, handle: int, pick: int, rescuer: int, outcome: EngineDied) -> None:
-        orphans = self._model.orphans()
-        held = orphans[pick % len(orphans)] if pick % 4 else self._known_claim(pick)
+    @precondition(lambda self: self._model.held())
+    @rule(handle=HANDLES, pick=NUMBERS, rescuer=NUMBERS, outcome=DEATHS, is_gone=st.booleans())
+    def rescue(self, handle: int, pick: int, rescuer: int, outcome: EngineDied, *, is_gone: bool) -> None:
         engine_id = self._engine(rescuer)
+        gone = {*self._model.engines} - {engine_id} if is_gone else set()
+        orphans = self._model.orphans(gone)
+        held = orphans[pick % len(orphans)] if orphans and pick % 4 else self._known_claim(pick)
         end, transition = self._end(held, outcome, b"")
-        call = self._stores[handle].rescue(engine_id, held, end, transition)
-        self._same(call, lambda: self._model.rescue(engine_id, held.claim, end, transition))
+        call = self._stores[handle].rescue(engine_id, held, end, transition, is_gone=is_gone)
+        self._same(call, lambda: self._model.rescue(engine_id, held.claim, end, transition, is_gone=is_gone))
         self._ended.append(held)
 
     def _end(self, held: Job, outcome: Outcome, text: bytes) -> tuple[Execution, Transition]:
@@ -419,8 +420,7 @@ class StoreMachine(RuleBasedStateMachine):
         stats = await store.stats()
         assert stats.total_runs == sum(len(job.runs) for job in self._model.jobs.values())
         assert stats.failed_runs == self._model.failed_runs()
-        if store.checks_itself:
-            assert await store.check() == []
+        assert await store.check() == []
 
 
 def _refusal_of(call: Callable[[], object]) -> type[QueuectlError] | None:

@@ -177,6 +177,29 @@ async def test_the_job_of_a_registered_engine_is_not_rescued(store: Store, engin
     await end(store, job)
 
 
+async def test_the_jobs_of_an_engine_that_is_gone_are_moved_on_before_it_is_taken_off(
+    store: Store, engine: str, rival: str
+) -> None:
+    await add(store, "of-the-dead", "of-the-living")
+    job, _ = await take(store, engine), await take(store, rival)
+    assert await store.orphans([engine, "stranger"]) == [job]
+    await store.rescue(rival, job, DEATH, GIVEN_BACK, is_gone=True)
+    assert await store.orphans([engine]) == []
+    kept = await store.get("of-the-dead")
+    assert (kept.state, kept.crashes) == (JobState.PENDING, 1)
+    assert {record.id: record.processing for record in await store.engines()} == {engine: 0, rival: 1}
+
+
+async def test_who_comes_too_late_to_an_engine_that_is_gone_does_nothing(store: Store, engine: str, rival: str) -> None:
+    await add(store, "job1")
+    job = await take(store, engine)
+    await store.rescue(rival, job, DEATH, GIVEN_BACK, is_gone=True)
+    again = await take(store, rival)
+    with pytest.raises(LeaseLost):
+        await store.rescue(rival, job, DEATH, Bury(0, 5, "late"), is_gone=True)
+    assert await store.get("job1") == again
+
+
 async def test_what_comes_back_from_the_dead_changes_nothing(
     store: Store, engine: str, rival: str, clock: Clock
 ) -> None:

@@ -69,6 +69,18 @@ async def test_output_is_there_while_the_job_runs(store: Store, other: Store, en
     assert await other.read_output("job1", 1) == RunOutput(b"one two three")
 
 
+async def test_a_report_goes_before_the_end_that_was_said_after_it(store: Store, engine: str) -> None:
+    await add(store, "job1", "job2")
+    first, second = await take(store, engine), await take(store, engine)
+    # All at once, so that both ends are stored by one call: the first of them was said before the report.
+    await asyncio.gather(
+        end(store, first),
+        store.report(second.claim, 100, "start", printed(b"one ")),
+        end(store, second, output=printed(b"two", offset=4)),
+    )
+    assert await store.read_output(second.id, 1) == RunOutput(b"one two")
+
+
 async def test_each_run_keeps_its_own_output(store: Store, engine: str) -> None:
     await add(store, "job1", "job2")
     await run_next(store, engine, output=printed(b"first"))

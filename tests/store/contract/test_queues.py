@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
     from tests.factories import Clock
 
-pytestmark = pytest.mark.steering
-
 NOTHING = Look(ready=0, next_due=None, stopping=False)
 MILLISECOND = timedelta(milliseconds=1)
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from queuectl.queue_rules import QueueChanges
     from queuectl.store.base import JobFilter
-
-pytestmark = pytest.mark.steering
+    from tests.conftest import Kind
 
 KEYS = st.sampled_from([None, "k", "l"])
 AFTER = st.lists(st.builds(Dependency, IDS, st.sampled_from(Condition)), max_size=2, unique_by=lambda other: other.id)
@@ -88,12 +87,12 @@ class SteeredMachine(StoreMachine):
 
 
 @pytest.mark.timeout(600)  # to find the shortest life that shows a defect takes minutes; without one it is seconds
-def test_a_store_that_is_steered_does_what_its_model_does(new_url: Callable[[], str]) -> None:
+def test_a_store_that_is_steered_does_what_its_model_does(new_url: Callable[[], str], kind_of_store: Kind) -> None:
     class Machine(SteeredMachine):
         def __init__(self) -> None:
             super().__init__(new_url())
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=30, stateful_step_count=50, report_multiple_bugs=False),
+        settings=settings(max_examples=kind_of_store.random_lives, stateful_step_count=50, report_multiple_bugs=False),
     )

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from queuectl.outcome import Outcome
     from queuectl.store.base import Store
 
-pytestmark = pytest.mark.steering
-
 IGNORE = OnConflict.IGNORE
 
 

@@ -11,6 +11,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from queuectl.store import open_store
+from queuectl.store.postgres.address import parse_address
 from tests.postgres import with_parameters
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def url(postgres: str, schema: str) -> str:
 
 
 @pytest.fixture
-def direct(postgres: str, schema: str) -> Iterator[psycopg.Connection]:
+def direct(url: str) -> Iterator[psycopg.Connection]:
     """A connection that sees the tables of the store."""
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
+    address = parse_address(url)
+    with psycopg.connect(address.conninfo, autocommit=True) as connection:
+        connection.execute(SQL("SET search_path TO {}").format(Identifier(address.schema)))
         yield connection
 
 

@@ -154,19 +154,20 @@ async def test_an_open_store_that_is_dropped_is_missing(url: str, direct: psycop
 def _next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend to be a program with one migration more."""
     steps = migrate.load_migrations("queuectl.store.postgres")
-    step = migrate.Migration(2, "more", "CREATE TABLE more (id integer)")
+    step = migrate.Migration(len(steps) + 1, "more", "CREATE TABLE more (id integer)")
     monkeypatch.setattr(migrate, "load_migrations", lambda _package: [*steps, step])
-    monkeypatch.setattr(schema_module, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema_module, "SCHEMA_VERSION", step.number)
 
 
 async def test_an_older_store_is_migrated(url: str, direct: psycopg.Connection, request: pytest.FixtureRequest) -> None:
     await make(url)
+    version = schema_module.SCHEMA_VERSION
     request.getfixturevalue("_next_version")
     with pytest.raises(StoreOlder, match="db migrate"):
         async with open_store(url, read_only=True):
             pass
     await asyncio.gather(*(open_and_close(url) for _ in range(4)))
-    assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(2,)]
+    assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(version + 1,)]
     assert direct.execute("SELECT count(*) FROM more").fetchone() == (0,)
 
 
@@ -180,10 +181,11 @@ async def test_no_migration_happens_under_a_live_engine(
 ) -> None:
     async with open_store(url) as store:
         await store.register_engine(new_engine("engine-1", process=this_process()))
+    version = schema_module.SCHEMA_VERSION
     request.getfixturevalue("_next_version")
     with pytest.raises(StoreOlder, match="engine-1"):
         await open_and_close(url)
-    assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(1,)]
+    assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(version,)]
 
 
 async def test_a_store_that_everyone_may_write_to_is_run_only_on_demand(url: str, direct: psycopg.Connection) -> None:

@@ -10,10 +10,12 @@ import pytest
 from queuectl.job import JobState
 from queuectl.store.base import JobFilter, Sort
 from queuectl.store.migrate import load_migrations
-from queuectl.store.sqlite import jobs
+from queuectl.store.sqlite import engines, jobs, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+NOW = 1_700_000_000_000
 
 
 @pytest.fixture
@@ -33,6 +35,26 @@ def steps(connection: sqlite3.Connection, where: JobFilter) -> list[str]:
     connection.set_trace_callback(None)
     [statement] = statements
     return [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+CHORES: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "beat": lambda connection: engines.beat(connection, "e1", NOW),
+    "engines": engines.engines,
+    "look": lambda connection: engines.look(connection, "e1", None, 4, NOW),
+    "is_idle": lambda connection: engines.is_idle(connection, None, NOW),
+    "orphans": lambda connection: engines.orphans(connection, ["e2"]),
+}
+
+
+@pytest.mark.parametrize("chore", CHORES)
+def test_what_engines_do_all_the_time_never_reads_all_jobs(connection: sqlite3.Connection, chore: str) -> None:
+    connection.execute("INSERT INTO engines VALUES ('e1', 'h', '', '', 1, '', 1, 30000, NULL, '1', 0, 0, 0, 0)")
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    CHORES[chore](connection)
+    connection.set_trace_callback(None)
+    found = [step for text in statements for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+    assert not [step for step in found if step == "SCAN jobs"]
 
 
 RARE = [JobState.BLOCKED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
@@ -65,3 +87,21 @@ def test_the_jobs_with_a_tag_are_found_by_it_and_in_order(
     found = steps(connection, JobFilter(states=states, tags=("nightly",)))
     assert "job_tags USING PRIMARY KEY (tag=?)" in found[0]
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in found)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (sql.situation.COUNT_HIGHER, "jobs_ready (queue=? AND priority>?)"),
+        (sql.situation.COUNT_EARLIER, "jobs_ready (queue=? AND priority=? AND run_at=? AND seq<?)"),
+        (sql.situation.KEY_HOLDERS, "jobs_keyed (concurrency_key=? AND state=?)"),
+    ],
+    ids=["higher", "earlier", "key"],
+)
+def test_what_stands_around_a_job_is_counted_in_an_index(
+    connection: sqlite3.Connection, statement: str, index: str
+) -> None:
+    names = dict.fromkeys(("queue", "priority", "run_at", "id", "limit"))
+    parameters = names if ":id" in statement else (None,) * statement.count("?")
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert any(step.endswith(index) for step in plan), plan

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+from queuectl.store.sqlite.connection import Connection
 from queuectl.store.sqlite.shield import to_the_end
+from tests.factories import SECOND
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Work:
@@ -58,3 +66,27 @@ async def test_its_error_is_raised() -> None:
 
     with pytest.raises(ValueError, match="no"):
         await to_the_end(fail())
+
+
+async def test_a_connection_that_is_being_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    has_begun, may_end = threading.Event(), threading.Event()
+    connect = sqlite3.connect
+
+    def slowly(*args: Any, **options: Any) -> sqlite3.Connection:
+        has_begun.set()
+        may_end.wait()
+        made: sqlite3.Connection = connect(*args, **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", slowly)
+    opening = asyncio.create_task(Connection.open(path, busy_timeout=SECOND))
+    await asyncio.to_thread(has_begun.wait)
+    opening.cancel()
+    await asyncio.wait([opening], timeout=0.01)
+    was_waited_for = not opening.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert was_waited_for

@@ -41,5 +41,9 @@ IS_REGISTERED = "SELECT FROM engines WHERE id = %(id)s"
 
 ORPHANS = f"""
 SELECT {JOB_COLUMNS} FROM jobs
-WHERE state = 'processing' AND NOT EXISTS (SELECT FROM engines WHERE engines.id = jobs.engine_id) ORDER BY seq
+WHERE state = 'processing' AND NOT EXISTS (
+    SELECT FROM engines WHERE engines.id = jobs.engine_id AND engines.id <> ALL (%(gone)s::text[])
+)
+ORDER BY seq
 """
+"""Parameters: gone (the ids of engines that are gone, be they taken off or not)."""

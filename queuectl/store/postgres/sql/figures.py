@@ -27,6 +27,7 @@ SELECT
     (SELECT count(*) FROM jobs WHERE finished_at >= %(now)s - interval '1 hour') AS finished_last_hour,
     least(
         (SELECT min(run_at) FROM jobs WHERE ready),
+        (SELECT min(run_at) FROM jobs WHERE parked),
         (SELECT min(run_at) FROM jobs WHERE {WAITING} AND run_at <= %(now)s)
     ) AS oldest_due
 """

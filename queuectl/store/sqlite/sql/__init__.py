@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         actions,
         check,
         claims,
+        copying,
         dependencies,
         ends,
         engines,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         queues,
         runs,
         settings,
+        situation,
         waiting,
     )
 
@@ -32,6 +34,7 @@ __all__ = [
     "actions",
     "check",
     "claims",
+    "copying",
     "dependencies",
     "ends",
     "engines",
@@ -42,6 +45,7 @@ __all__ = [
     "queues",
     "runs",
     "settings",
+    "situation",
     "waiting",
 ]
 

@@ -78,7 +78,7 @@ SELECT
 OPEN_QUEUES = f"""
 WITH RECURSIVE open (queue) AS ({ALL_QUEUES})
 SELECT
-    open.queue, concurrency, rate, tokens, refilled_at,
+    open.queue, paused, concurrency, rate, tokens, refilled_at,
     coalesce((SELECT jobs FROM counts WHERE counts.queue = open.queue AND state = 'processing'), 0)
 FROM open LEFT JOIN queues ON name = open.queue
 WHERE open.queue IS NOT NULL AND coalesce(paused, 0) = 0

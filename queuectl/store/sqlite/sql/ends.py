@@ -8,7 +8,10 @@ BY_HOLDER = "EXISTS (SELECT 1 FROM engines WHERE id = ended.engine_id)"
 """For `finish`: a run is ended by the engine that holds the job."""
 
 BY_ANOTHER = "NOT EXISTS (SELECT 1 FROM engines WHERE id = ended.engine_id)"
-"""For `finish`: a run is ended in place of an engine that is gone."""
+"""For `finish`: a run is ended in place of an engine that was taken off."""
+
+AFTER_ITS_HOLDER = "TRUE"
+"""For `finish`: a run is ended in place of an engine whose process has ended, be it taken off or not."""
 
 END_COLUMNS = (
     "id", "engine_id", "token", "state", "ready", "attempts", "crashes", "run_at", "finished_at", "error", "by_itself",
@@ -18,7 +21,7 @@ END_COLUMNS = (
 
 @lru_cache
 def finish(ends: int, condition: str) -> str:
-    """Give the statement that ends so many runs, under BY_HOLDER or BY_ANOTHER.
+    """Give the statement that ends so many runs, under BY_HOLDER, BY_ANOTHER or AFTER_ITS_HOLDER.
 
     Where the job is to be cancelled, that is its end, unless the run gives no `cancel_error`: then it is a success.
 

@@ -31,6 +31,13 @@ DELETE_ENGINE = "DELETE FROM engines WHERE id = ?"
 FENCE = "DELETE FROM engines WHERE id = ? AND beats = ?"
 
 ORPHANS = f"""
-SELECT {JOB_COLUMNS} FROM jobs
-WHERE state = 'processing' AND engine_id NOT IN (SELECT id FROM engines) ORDER BY seq
+SELECT {JOB_COLUMNS} FROM jobs INDEXED BY jobs_processing
+WHERE state = 'processing' AND engine_id NOT IN (
+    SELECT id FROM engines WHERE id NOT IN (SELECT value FROM json_each(?))
+)
+ORDER BY seq
+"""
+"""Parameters: a JSON array of ids of engines that are gone, be they taken off or not.
+
+Left to itself, SQLite reads all jobs in the order that is wanted, to spare itself the sorting of a few.
 """

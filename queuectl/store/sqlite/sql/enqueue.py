@@ -4,7 +4,7 @@ from __future__ import annotations
 
 INSERT_JOB = """
 INSERT INTO jobs (id, state, ready, queue, priority, run_at, created_at, updated_at, is_argv, cwd, command{columns})
-VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9{marks})
+VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?{marks})
 """
 """Parameters: as `enqueue` gives them, with those columns at the end that are not left at their defaults."""
 

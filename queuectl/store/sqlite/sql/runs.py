@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_CUT_SHORT = "('interrupted', 'engine_died', 'cancelled')"
+CUT_SHORT = "('interrupted', 'engine_died', 'cancelled')"
 """The outcomes of runs that did not end by themselves."""
 
 LAST_EXIT_CODE = "iif(outcome IN ('exited', 'spawn_failed'), exit_code, NULL)"
@@ -15,7 +15,7 @@ SELECT :id, run, attempt, engine_id, worker, outcome, exit_code, signal, error, 
 FROM runs WHERE job_seq = (SELECT seq FROM jobs WHERE id = :id)
 UNION ALL
 SELECT
-    id, runs, attempts + (outcome IS NULL OR outcome IN {_CUT_SHORT}), engine_id, worker, outcome, {LAST_EXIT_CODE},
+    id, runs, attempts + (outcome IS NULL OR outcome IN {CUT_SHORT}), engine_id, worker, outcome, {LAST_EXIT_CODE},
     signal, iif(outcome IS NULL, NULL, error), started_at, ended_at, duration_us
 FROM jobs WHERE id = :id AND (state = 'processing' OR outcome IS NOT NULL)
 ORDER BY run
