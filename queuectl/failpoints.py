@@ -39,7 +39,7 @@ class Failpoint(StrEnum):
     FILE_CREATED = "file-created"
     """The store's file is there, and empty."""
     MIGRATING = "migrating"
-    """A statement of a migration was run. There is a hit for each."""
+    """A statement of a migration was run, or the whole of it where it is run at once. There is a hit for each."""
     MIGRATED = "migrated"
     """A migration is committed, and not all is done that makes a store. There is a hit for each."""
     ENQUEUING = "enqueuing"

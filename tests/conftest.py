@@ -7,10 +7,11 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from hypothesis import settings
 
-from tests.postgres import NoServer, a_database, empty_places
+from tests.postgres import NoServer, Server, a_database, a_server, empty_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,27 @@ def postgres() -> Iterator[str]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture(scope="session")
+def _own_server() -> Iterator[Server]:
+    try:
+        with a_server() as server:
+            yield server
+    except NoServer as reason:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture
+def server(_own_server: Server) -> Iterator[Server]:
+    """A PostgreSQL server that runs, without a store, and that a test may stop and start as it likes."""
+    _own_server.start()
+    with psycopg.connect(_own_server.url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS queuectl CASCADE")
+    yield _own_server
+    _own_server.stop(signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")

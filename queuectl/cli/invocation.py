@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from queuectl.cli.exits import ExitCode
+    from queuectl.errors import StoreError
     from queuectl.store.base import Store
 
 __all__ = ["Invocation", "Output"]
@@ -77,12 +78,20 @@ class Invocation:
         return self.output or output_from(self.environ)
 
     def store(self, place: str | None = None, *, read_only: bool = False) -> AbstractAsyncContextManager[Store]:
-        """Open the store, or another, for a command, which waits no longer than `busy_timeout` for its write lock."""
+        """Open the store, or another, for a command: it waits no longer than `busy_timeout` for a lock or a server."""
         # Read in any case, so that what cannot be used is refused before anything is stored.
         settings = Settings.resolve({}, self.environ)
         is_named = "busy_timeout" in environment_settings(self.environ)
-        busy_timeout = settings.busy_timeout if is_named else None
-        return open_store(place or self.url, read_only=read_only, busy_timeout=busy_timeout)
+        return open_store(
+            place or self.url,
+            read_only=read_only,
+            busy_timeout=settings.busy_timeout if is_named else None,
+            on_wait=self._say_waiting,
+        )
+
+    def _say_waiting(self, reason: StoreError | None) -> None:
+        if reason is not None:
+            self.say(f"{reason}; waiting for it", mark="·")
 
     async def settings(self, store: Store) -> Settings:
         """Put the settings together from the environment and the store."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
 import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
@@ -14,6 +16,7 @@ from queuectl.cli.failures import Failures
 from queuectl.cli.options import command, duration_option
 from queuectl.cli.progress import shown
 from queuectl.cli.render import print_document
+from queuectl.errors import StoreLocked, StoreUnavailable
 from queuectl.events import Event, JobFinished, JobRescued, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.job import JobState
 from queuectl.outcome import SpawnFailed
@@ -21,7 +24,7 @@ from queuectl.store import open_store
 from queuectl.transition import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
     from queuectl.store.base import Store
 
 __all__ = ["ENGINE_EXITS", "run", "run_engine", "run_options"]
+
+T = TypeVar("T")
+
+AGAIN = 0.2
+"""Seconds between two tries to read."""
 
 
 class Tally:
@@ -125,7 +133,7 @@ async def run_engine(
     with shown(invocation, until_idle=until_idle) as display:
         listeners: Sequence[Listener] = (display, tally)
         async with _patient_store(invocation, listeners, check_owner=not trust_store) as store:
-            settings = await invocation.settings(store)
+            settings = await _read(partial(invocation.settings, store), listeners)
             engine = Engine(
                 store,
                 settings=settings,
@@ -135,7 +143,7 @@ async def run_engine(
                 drain_timeout=drain_timeout,
                 listeners=listeners,
             )
-            display.expect(_open_jobs(await store.counts(), queues))
+            display.expect(_open_jobs(await _read(store.counts, listeners), queues))
             async with handle_signals(engine):
                 # What is loaded by now stays: looked through at each round, it would be most of what there is.
                 gc.freeze()
@@ -152,11 +160,7 @@ def _patient_store(
     invocation: Invocation, listeners: Sequence[Listener], *, check_owner: bool
 ) -> AbstractAsyncContextManager[Store]:
     """Open the store for an engine, which waits without end where a command gives up."""
-
-    def emit(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
+    emit = partial(_emit, listeners)
     return open_store(
         invocation.url,
         patient=True,
@@ -164,6 +168,28 @@ def _patient_store(
         on_wait=lambda error: emit(StoreRecovered() if error is None else StoreWaiting(str(error))),
         on_growth=lambda size: emit(WalEmptied() if size is None else WalGrown(size)),
     )
+
+
+async def _read(read: Callable[[], Awaitable[T]], listeners: Sequence[Listener]) -> T:
+    """Read what an engine wants to know before it begins. A store that goes away in that very moment is waited for."""
+    is_waiting = False
+    while True:
+        try:
+            found = await read()
+        except (StoreLocked, StoreUnavailable) as error:
+            if not is_waiting:
+                _emit(listeners, StoreWaiting(str(error)))
+            is_waiting = True
+            await anyio.sleep(AGAIN)
+        else:
+            if is_waiting:
+                _emit(listeners, StoreRecovered())
+            return found
+
+
+def _emit(listeners: Sequence[Listener], event: Event) -> None:
+    for listener in listeners:
+        listener(event)
 
 
 def _processors() -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queuectl import failpoints
+from queuectl.store.place import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,9 @@ __all__ = ["CommandSpec", "spec_of", "without_own"]
 SHELL = "/bin/sh"
 _OWN = re.compile(rf"QUEUECTL_.*(TOKEN|PASSWORD)|{failpoints.VARIABLE}$", re.IGNORECASE)
 """Names of variables that are for queuectl itself: what it is entrusted with, and what is to befall it."""
+
+_PLACES = {"QUEUECTL_DB", "DB_PATH"}
+"""Names of variables that tell where the store is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,12 @@ def spec_of(job: Job, settings: Settings, *, base_env: Mapping[str, str]) -> Com
 
 
 def without_own(env: Mapping[str, str]) -> dict[str, str]:
-    """Copy an environment without what is for queuectl itself and not for what it runs: secrets, armed failpoints."""
-    return {name: value for name, value in env.items() if not _OWN.match(name)}
+    """Copy an environment without what is for queuectl itself and not for what it runs: secrets, armed failpoints.
+
+    The store's place stays there, without its password.
+    """
+    own = {name: without_password(env[name]) for name in _PLACES & env.keys()}
+    return {name: value for name, value in env.items() if not _OWN.match(name)} | own
 
 
 def _identity(job: Job, settings: Settings) -> dict[str, str]:

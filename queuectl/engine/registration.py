@@ -30,11 +30,16 @@ class Registration:
         self._running = running
         self._emit = emit
         self._lock = anyio.Lock()
+        self._lost_id = ""
 
     @property
     def id(self) -> str:
         """The id that is good now."""
         return self._engine.id
+
+    def may_start(self, engine_id: str) -> bool:
+        """Tell whether what was claimed under that id may be started: it is good, and not about to be given up."""
+        return engine_id == self.id != self._lost_id
 
     @property
     def lease(self) -> timedelta:
@@ -69,6 +74,7 @@ class Registration:
             if lost_id != self.id:
                 return
             self._emit(event)
+            self._lost_id = lost_id
             self._running.kill_all_of(lost_id, reason)
             # What is left of the old row, if it was there after all (a restored backup), must not hold jobs.
             await self._store.deregister_engine(lost_id)

@@ -116,7 +116,7 @@ class Worker:
             self._asked_at = time.monotonic()
             if not await registration.confirm(job.engine_id or ""):
                 return False
-        return registration.id == job.engine_id
+        return registration.may_start(job.engine_id or "")
 
     async def _finish(self, job: Job, execution: Execution, transition: Transition) -> Job | None:
         """Have the end stored, and give the next job if there is one at once. The slot is free only after that."""

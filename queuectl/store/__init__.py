@@ -37,8 +37,9 @@ async def open_store(
     """Open the store at `place`, a path or the URL of a PostgreSQL database, and close it at the end.
 
     A store that is missing is made, an older one migrated, unless `read_only`. A writer waits `busy_timeout` for
-    others; None means as long as the stored setting of that name says. A `patient` one waits without end, also while
-    the disk is full or fails, and calls `on_wait` with the reason when that begins and with None when it ends.
+    others; None means as long as the stored setting of that name says. A server that cannot be reached is waited for as
+    long, by who opens the store. A `patient` one waits without end, also while the disk is full or fails. `on_wait` is
+    called with the reason when a wait begins for what is no lock, or without end, and with None when it is over.
     `on_growth` is called with the bytes of the store's log when that grows because someone reads for long, and with
     None when that is over. With `check_owner` a store is refused that others may write to. `clock` gives the time
     in place of the machine's.

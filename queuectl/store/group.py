@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from queuectl.errors import StoreError
 
-__all__ = ["MAX_GROUP", "GroupFailedError", "GroupWriter", "Rank", "Request", "Unit"]
+__all__ = ["MAX_GROUP", "TRANSIENT", "GroupFailedError", "GroupWriter", "Rank", "Request", "Unit"]
 
 Work = TypeVar("Work")
 """What a backend calls inside a transaction, to do something for several items and give an answer for each."""
@@ -24,7 +24,7 @@ Work = TypeVar("Work")
 MAX_GROUP = 1_000
 """Requests in one transaction, so that nobody waits long behind others."""
 
-_TRANSIENT = (StoreLocked, StoreFull, StoreUnavailable, StoreReadOnly)
+TRANSIENT = (StoreLocked, StoreFull, StoreUnavailable, StoreReadOnly)
 """Troubles that may end without anyone restarting the engine."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -185,7 +185,7 @@ class GroupWriter(ABC, Generic[Work]):
         """Go on after a transaction that failed as a whole."""
         await self.mend(failure)
         requests = [request for unit in units for request in unit]
-        if self._patient and isinstance(failure.error, _TRANSIENT) and not self._closing.is_set():
+        if self._patient and isinstance(failure.error, TRANSIENT) and not self._closing.is_set():
             repeatable = [request for request in requests if request.repeatable or not failure.unknown]
             self._waiting = repeatable + self._waiting
             _fail([request for request in requests if request not in repeatable], failure)

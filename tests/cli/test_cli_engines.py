@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queuectl.cli.engines import find_engines
-from queuectl.errors import AmbiguousId, EngineNotFound
+from queuectl.errors import AmbiguousId, EngineNotFound, StoreUnavailable
 from queuectl.registration import EngineRecord
+from queuectl.store.sqlite.store import SqliteStore
 from tests.cli.shell import wait_for
 from tests.factories import START, new_engine
 
@@ -168,6 +169,27 @@ def test_a_store_that_others_may_write_to_is_run_only_on_demand(queuectl: Shell)
     Path("queuectl.db").chmod(0o666)
     assert queuectl("run", "--until-idle", "--json").error["code"] == "store_untrusted"
     queuectl.ok("run", "--until-idle", "--trust-store")
+
+
+@pytest.mark.parametrize("method", ["settings", "counts"])
+def test_a_store_that_goes_away_when_it_was_just_opened_is_waited_for(
+    queuectl: Shell, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    read = getattr(SqliteStore, method)
+    failures = [StoreUnavailable("gone for a moment")]
+
+    async def fail_once(store: SqliteStore) -> object:
+        if failures:
+            raise failures.pop()
+        return await read(store)
+
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    monkeypatch.setattr(SqliteStore, method, fail_once)
+    log = queuectl.ok("run", "--until-idle").err
+    assert "waiting" in log
+    assert "gone for a moment" in log
+    assert "the store can be used again" in log
+    assert queuectl.show("job1")["state"] == "completed"
 
 
 def test_an_engine_in_the_background(background: Shell, terminal: Terminal) -> None:

@@ -55,7 +55,25 @@ def test_an_engine_in_the_background(queuectl: Shell, terminal: Terminal) -> Non
     assert "hush" not in Path("queuectl.log").read_text()
 
 
+UNREACHABLE = "postgresql://me:hush@127.0.0.1:1/db"
+
+
 def test_an_error_never_shows_the_password(queuectl: Shell) -> None:
-    for args in (["status"], ["enqueue", "true"], ["run", "--until-idle"], ["-vv", "list"]):
-        result = queuectl("--db", "postgresql://me:hush@127.0.0.1:1/db", *args)
+    for args in (["status"], ["enqueue", "true"], ["-vv", "list"]):
+        result = queuectl("--db", UNREACHABLE, *args, environ={"QUEUECTL_BUSY_TIMEOUT": "0"})
         assert (result.code, "hush" in result.err, "me@127.0.0.1" in result.err) == (5, False, True)
+
+
+def test_a_server_that_cannot_be_reached_is_waited_for_as_long_as_the_setting_says(queuectl: Shell) -> None:
+    result = queuectl("--db", UNREACHABLE, "status", environ={"QUEUECTL_BUSY_TIMEOUT": "300ms"})
+    waiting, error = result.err.splitlines()
+    assert (result.code, "hush" in result.err) == (5, False)
+    assert waiting.startswith("· postgresql://me@127.0.0.1:1/db cannot be used now: connection failed")
+    assert waiting.endswith("waiting for it")
+    assert error.startswith("error: postgresql://me@127.0.0.1:1/db cannot be used now: connection failed")
+
+
+def test_a_server_that_lets_nobody_in_is_not_waited_for(queuectl: Shell, url: str) -> None:
+    result = queuectl("--db", url.replace("/postgres?", "/nowhere?"), "run")
+    assert (result.code, "waiting" in result.err) == (5, False)
+    assert 'database "nowhere" does not exist' in result.err

@@ -60,5 +60,14 @@ def test_a_command_does_not_see_queuectls_secrets() -> None:
     assert env["GITHUB_TOKEN"] == "mine"
 
 
+def test_a_command_sees_where_the_store_is_and_not_its_password() -> None:
+    given = {
+        "QUEUECTL_DB": "postgresql://me:hush@db/app?schema=q&pass%77ord=hush&connect_timeout=2",
+        "DB_PATH": "/srv/user:hush@host/q.db",
+    }
+
+    assert without_own(given) == given | {"QUEUECTL_DB": "postgresql://me@db/app?schema=q&connect_timeout=2"}
+
+
 def test_a_queuectl_that_a_command_calls_has_no_failpoints_armed() -> None:
     assert without_own({"QUEUECTL_FAILPOINTS": "committed=kill", "QUEUECTL_DB": "/q.db"}) == {"QUEUECTL_DB": "/q.db"}

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from queuectl.engine.command import RunningCommand, start
 from queuectl.events import EngineCutOff, JobFinished, JobRescued, StoreRecovered, StoreWaiting
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
@@ -32,6 +33,8 @@ from tests.factories import SECOND, add, new_engine, take
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from queuectl.engine.command_spec import CommandSpec
+    from queuectl.outcome import Interrupted, SpawnFailed
     from queuectl.store.base import Store
     from tests.engine.engines import EventLog, Gate
 
@@ -110,6 +113,28 @@ async def test_an_engine_that_is_cut_off_kills_its_commands_before_others_may_ru
     job = await store.get("a")
     assert (job.attempts, job.crashes) == (1, 0)
     assert job.runs > 1
+
+
+async def test_what_it_is_given_under_the_id_that_it_gives_up_is_not_started(
+    store: Store, url: str, server: psycopg.AsyncConnection, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the command that it killed is stored before it is taken off, and brings it another job."""
+    started: list[str] = []
+
+    async def noted(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted:
+        started.append(spec.env["QUEUECTL_ENGINE_ID"])
+        return await start(spec)
+
+    monkeypatch.setattr("queuectl.engine.worker.start", noted)
+    await store.enqueue([NewJob("test $QUEUECTL_RUN -gt 1 || sleep 3600", id=f"job{number}") for number in range(5)])
+
+    async with running_engine(store, workers=1, settings=Settings(lease=SECOND), log=log) as running:
+        await until(lambda: len(started) == 1)
+        async with locked(server, url, "engines"):
+            await running.event(EngineCutOff)
+        await until(lambda: len(started) >= 2)
+
+    assert started[0] not in started[1:]
 
 
 async def test_results_are_kept_while_the_server_is_gone(

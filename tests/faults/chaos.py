@@ -6,10 +6,9 @@ import asyncio
 import json
 import re
 import signal
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,14 +24,15 @@ from tests.cli.shell import Terminal
 from tests.engine.engines import EngineProcess
 from tests.faults.chaos_plan import LEASE, LIMITED, Deed, DeedKind, Fault, FaultKind, Plan, make_plan
 from tests.faults.checker import INVARIANTS, Figures, check, figures_of
-from tests.faults.ledgers import Answer, ClientLedger, Request, collect, keep_history
+from tests.faults.histories import collect, keep_history
+from tests.faults.ledgers import Answer, ClientLedger, Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
 
     from queuectl.job import NewJob
     from queuectl.store.base import Store
+    from tests.faults.places import Place
 
 __all__ = ["Report", "run_chaos"]
 
@@ -66,23 +66,23 @@ class Report:
         return "\n".join((f"seed {self.seed}: {done}", f"{runs}; {seen}; {calm}", found, *self.violations))
 
 
-async def run_chaos(path: Path, *, seed: int, seconds: float, engines: int) -> Report:
-    """Make a store at `path`, let the plan of `seed` happen to it for so many seconds, and see what became of it.
+async def run_chaos(place: Place, *, seed: int, seconds: float, engines: int) -> Report:
+    """Make a store, let the plan of `seed` happen to it for so many seconds, and see what became of it.
 
-    Commands run in the directory of the store; the environment must mark their processes as belonging to it.
+    The environment must mark the processes of commands as belonging to the place's folder.
     """
-    async with open_store(path) as store:
-        keep_history(path)
+    async with open_store(place.url) as store:
+        keep_history(place.url)
         await store.set_setting("lease", f"{LEASE}s")
         await store.set_setting("kill_grace", "200ms")
-        plan = make_plan(seed, seconds=seconds, engines=engines, cwd=str(path.parent))
-        chaos = _Chaos(path, store)
+        plan = make_plan(seed, seconds=seconds, engines=engines, cwd=str(place.folder), weights=place.weights)
+        chaos = _Chaos(place, store)
         try:
             drained_in = await chaos.run(plan, engines)
         finally:
             chaos.close()
         chaos.troubles += [finding.message for finding in await store.check()]
-    evidence = collect(path, chaos.clients)
+    evidence = collect(place.url, place.folder, chaos.clients)
     return Report(seed, chaos.done, figures_of(evidence), drained_in, chaos.troubles + check(evidence))
 
 
@@ -99,7 +99,7 @@ class _Slot:
 
 @dataclass(slots=True)
 class _Chaos:
-    path: Path
+    place: Place
     store: Store
     """For the clients."""
     clients: ClientLedger = field(default_factory=ClientLedger)
@@ -133,7 +133,7 @@ class _Chaos:
 
     def _start(self, armed: str) -> EngineProcess:
         self.done["engines started"] += 1
-        return EngineProcess(self.path, "--workers", str(WORKERS), environ={VARIABLE: armed})
+        return EngineProcess(self.place.url, "--workers", str(WORKERS), environ={VARIABLE: armed})
 
     async def _supervise(self, slot: _Slot) -> None:
         """Start an engine again whenever it has ended, as an init system does."""
@@ -212,13 +212,11 @@ class _Chaos:
                     engine.send(signal.SIGTERM)
                     await asyncio.sleep(0.01)
             case FaultKind.LOCK:
-                await asyncio.to_thread(self._hold_the_lock, fault.seconds)
-
-    def _hold_the_lock(self, seconds: float) -> None:
-        with closing(sqlite3.connect(self.path, isolation_level=None, timeout=60)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            time.sleep(seconds)
-            connection.execute("ROLLBACK")
+                await asyncio.to_thread(self.place.lock, fault.seconds)
+            case FaultKind.CUT:
+                await asyncio.to_thread(self.place.cut)
+            case FaultKind.RESTART:
+                await asyncio.to_thread(self.place.restart, fault.seconds, is_immediate=fault.is_immediate)
 
     # ── Clients ──────────────────────────────────────────────────────────────
 
@@ -274,7 +272,7 @@ class _Chaos:
         self.clients.ask(str(job.id))
         self.done["clients killed"] += 1
         with Terminal() as terminal:
-            words = ("--db", str(self.path), "enqueue", _as_json(job))
+            words = ("--db", self.place.url, "enqueue", _as_json(job))
             terminal.start(*words, environ={VARIABLE: deed.armed}).communicate()
 
 

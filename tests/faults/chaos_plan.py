@@ -54,6 +54,22 @@ class FaultKind(StrEnum):
     STOP = "stop"
     TERMINATE = "terminate"
     LOCK = "lock"
+    CUT = "cut"
+    """All connections are ended by the server."""
+    RESTART = "restart"
+    """The server is ended, fast or immediately, and started again."""
+
+
+OF_FILES: Mapping[FaultKind, int] = {
+    FaultKind.KILL: 30,
+    FaultKind.FAILPOINT: 25,
+    FaultKind.STOP: 15,
+    FaultKind.TERMINATE: 15,
+    FaultKind.LOCK: 8,
+}
+"""How often each kind comes, beside the others, where the store is a file."""
+OF_SERVERS: Mapping[FaultKind, int] = {**OF_FILES, FaultKind.CUT: 40, FaultKind.RESTART: 8}
+"""The same where it is a server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +81,13 @@ class Fault:
     slot: int
     """Whose engine it befalls."""
     seconds: float = 0.0
-    """How long the engine is stopped, or the write lock held."""
+    """How long the engine is stopped, the write lock held, or the server away."""
     armed: str = ""
     """Where the next engine of the slot dies or is held up."""
     times: int = 1
     """How many signals in a row."""
+    is_immediate: bool = False
+    """Whether the server ends without a last word."""
 
 
 class DeedKind(StrEnum):
@@ -112,19 +130,21 @@ class Plan:
     deeds: Sequence[Deed]
 
 
-def make_plan(seed: int, *, seconds: float, engines: int, cwd: str) -> Plan:
+def make_plan(
+    seed: int, *, seconds: float, engines: int, cwd: str, weights: Mapping[FaultKind, int] = OF_FILES
+) -> Plan:
     """Draw up a plan. The same arguments give the same plan."""
     return Plan(
-        list(_faults(random.Random(f"{seed} faults"), seconds, engines)),
+        list(_faults(random.Random(f"{seed} faults"), seconds, engines, weights)),
         list(_deeds(random.Random(f"{seed} deeds"), seconds, cwd)),
     )
 
 
-def _faults(rng: random.Random, seconds: float, engines: int) -> Iterator[Fault]:
+def _faults(rng: random.Random, seconds: float, engines: int, weights: Mapping[FaultKind, int]) -> Iterator[Fault]:
     at = 0.5
     while (at := at + rng.expovariate(2.5)) < seconds:
         slot = rng.randrange(engines)
-        kind: FaultKind = rng.choices([*FaultKind], [30, 25, 15, 15, 8])[0]
+        kind: FaultKind = rng.choices([*weights], [*weights.values()])[0]
         match kind:
             case FaultKind.KILL:
                 yield Fault(at, kind, slot)
@@ -138,6 +158,11 @@ def _faults(rng: random.Random, seconds: float, engines: int) -> Iterator[Fault]
                 yield Fault(at, kind, slot, times=rng.choice([1, 1, 2, 3, 20]))
             case FaultKind.LOCK:
                 yield Fault(at, kind, slot, seconds=LEASE * rng.uniform(0.1, 1.5))
+            case FaultKind.CUT:
+                yield Fault(at, kind, slot)
+            case FaultKind.RESTART:
+                seconds_away = LEASE * rng.choice([0.0, rng.uniform(0.1, 2.0)])
+                yield Fault(at, kind, slot, seconds=seconds_away, is_immediate=rng.random() < 0.5)
 
 
 def _deeds(rng: random.Random, seconds: float, cwd: str) -> Iterator[Deed]:

@@ -24,6 +24,7 @@ BY_ITSELF = {"exited", "signalled", "timed_out", "spawn_failed"}
 CUT_SHORT = {"interrupted", "engine_died"}
 LEGAL = {
     (None, "pending"),
+    (None, "blocked"),
     ("pending", "processing"),
     ("failed", "processing"),
     ("processing", "completed"),

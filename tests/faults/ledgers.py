@@ -1,9 +1,7 @@
-"""Three ledgers that no fault touches: what clients asked and were told, what commands did, what the store has seen."""
+"""Ledgers that no fault touches: what clients asked and were told, what commands did. `histories`: what stores saw."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -26,9 +24,9 @@ __all__ = [
     "Line",
     "Request",
     "StoredJob",
-    "collect",
-    "keep_history",
+    "alive_in",
     "ledgered",
+    "lines_of",
 ]
 
 COMMANDS = "commands.ledger"
@@ -185,72 +183,8 @@ class Evidence:
     """What the store's own check has found."""
 
 
-_ROW = """
-    {0}.runs, {0}.attempts, {0}.crashes, {0}.claim_token, {0}.engine_id, {0}.error, {0}.held, {0}.cancelling,
-    {0}.unique_key, {0}.concurrency_key, {0}.concurrency_limit, {0}.queue,
-    coalesce((SELECT paused FROM queues WHERE name = {0}.queue), 0),
-    (SELECT concurrency FROM queues WHERE name = {0}.queue)
-"""
-# That a job waits for one other less is no change that anyone asked for.
-_HISTORY = f"""
-CREATE TABLE history (
-    place INTEGER PRIMARY KEY, job TEXT, before TEXT, after TEXT, run INTEGER, attempts INTEGER, crashes INTEGER,
-    token INTEGER, engine TEXT, error TEXT, held INTEGER, cancelling INTEGER, unique_key TEXT, key TEXT,
-    key_limit INTEGER, queue TEXT, paused INTEGER, concurrency INTEGER
-);
-CREATE TRIGGER history_made AFTER INSERT ON jobs BEGIN
-    INSERT INTO history SELECT NULL, new.id, NULL, new.state, {_ROW.format("new")};
-END;
-CREATE TRIGGER history_moved AFTER UPDATE OF state, held, cancelling, unique_key ON jobs
-WHEN old.state <> new.state OR old.cancelling <> new.cancelling OR old.unique_key IS NOT new.unique_key
-    OR (old.unmet = new.unmet AND (old.held OR new.held))
-BEGIN
-    INSERT INTO history SELECT NULL, new.id, old.state, new.state, {_ROW.format("new")};
-END;
-CREATE TRIGGER history_deleted AFTER DELETE ON jobs BEGIN
-    INSERT INTO history SELECT NULL, old.id, old.state, NULL, {_ROW.format("old")};
-END;
-"""
-
-
-_RUNS = """
-SELECT jobs.id, run, attempt, runs.claim_token, runs.engine_id, runs.outcome, runs.exit_code, runs.error
-FROM runs JOIN jobs ON seq = job_seq
-UNION ALL
-SELECT
-    id, runs, attempts + (outcome IN ('interrupted', 'engine_died', 'cancelled')), claim_token, engine_id, outcome,
-    iif(outcome = 'exited', exit_code, NULL), error
-FROM jobs WHERE outcome IS NOT NULL
-ORDER BY 1, 2
-"""
-"""The last run of a job stands in its row."""
-
-_JOBS = "SELECT id, state, attempts, runs, coalesce(max_retries, 3), priority, after FROM jobs ORDER BY seq"
-
-
-def keep_history(store: Path) -> None:
-    """Have a store without jobs write down each change of a job's state, in the very transaction that makes it."""
-    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.executescript(_HISTORY)
-
-
-def collect(store: Path, clients: ClientLedger) -> Evidence:
-    """Put together the ledgers of a store in the directory of its commands, and look at what still runs there."""
-    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        ask = connection.execute
-        return Evidence(
-            asked=clients.asked,
-            lines=_lines(store.with_name(COMMANDS)),
-            changes=[Change(*row[1:]) for row in ask("SELECT * FROM history ORDER BY place")],
-            runs=[EndedRun(*row) for row in ask(_RUNS)],
-            jobs=[StoredJob(*row) for row in ask(_JOBS)],
-            engines=[row[0] for row in ask("SELECT id FROM engines")],
-            alive=list(_alive(store.parent)),
-            damage=[row[0] for row in ask("PRAGMA integrity_check") if row[0] != "ok"] + _miscounted(connection),
-        )
-
-
-def _lines(ledger: Path) -> list[Line]:
+def lines_of(ledger: Path) -> list[Line]:
+    """Read what commands have written."""
     if not ledger.exists():
         return []
     words = (line.split() for line in ledger.read_text().splitlines())
@@ -260,7 +194,8 @@ def _lines(ledger: Path) -> list[Line]:
     ]
 
 
-def _alive(folder: Path) -> Iterator[tuple[str, int]]:
+def alive_in(folder: Path) -> Iterator[tuple[str, int]]:
+    """Give the job and the claim of each process that still runs there."""
     for process in strays(folder):
         try:
             environ = process.environ()
@@ -268,9 +203,3 @@ def _alive(folder: Path) -> Iterator[tuple[str, int]]:
             continue
         if "QUEUECTL_CLAIM" in environ:
             yield environ["QUEUECTL_JOB_ID"], int(environ["QUEUECTL_CLAIM"])
-
-
-def _miscounted(connection: sqlite3.Connection) -> list[str]:
-    kept = connection.execute("SELECT queue, state, jobs FROM counts WHERE jobs > 0").fetchall()
-    real = connection.execute("SELECT queue, state, count(*) FROM jobs GROUP BY queue, state").fetchall()
-    return [f"counted {queue} {state} {jobs}" for queue, state, jobs in sorted({*kept} ^ {*real})]

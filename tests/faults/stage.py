@@ -12,7 +12,8 @@ from queuectl.job import NewJob
 from queuectl.store import open_store
 from tests.cli.shell import PATIENCE, Terminal
 from tests.engine.engines import EngineProcess, engine_process, run_until_idle
-from tests.faults.ledgers import Answer, ClientLedger, Evidence, collect, keep_history, ledgered
+from tests.faults.histories import collect, keep_history
+from tests.faults.ledgers import Answer, ClientLedger, Evidence, ledgered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,20 +35,21 @@ def new_job(job_id: str, command: str = ledgered(), **options: Any) -> NewJob:
 class Stage:
     """What a test needs to let processes die and to see what became of the jobs."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, url: Path | str, folder: Path) -> None:
+        self.url = str(url)
+        self.folder = folder
         self.clients = ClientLedger()
 
     async def make(self) -> None:
         """Make the store, which is not there or empty, and let it keep its history."""
-        async with open_store(self.path):
+        async with open_store(self.url):
             pass
-        keep_history(self.path)
+        keep_history(self.url)
 
     async def enqueue(self, *jobs: NewJob) -> None:
         """Ask for jobs, and be told that they are stored."""
         asked = [self.clients.ask(str(job.id)) for job in jobs]
-        async with open_store(self.path) as store:
+        async with open_store(self.url) as store:
             await store.enqueue(jobs)
         for each in asked:
             each.answer = Answer.ACKNOWLEDGED
@@ -55,7 +57,7 @@ class Stage:
     @contextmanager
     def engine(self, *options: str, armed: str = "") -> Iterator[EngineProcess]:
         """Run an engine with two workers, with failpoints armed."""
-        with engine_process(self.path, "--workers", "2", *options, environ={VARIABLE: armed}) as engine:
+        with engine_process(self.url, "--workers", "2", *options, environ={VARIABLE: armed}) as engine:
             yield engine
 
     async def dies(self, engine: EngineProcess, armed: str) -> None:
@@ -87,14 +89,14 @@ class Stage:
         asked.answer = Answer.ACKNOWLEDGED
 
     def _enqueue(self, job_id: str) -> tuple[str, ...]:
-        return ("--db", str(self.path), "enqueue", "--id", job_id, "--on-conflict", "ignore", ledgered())
+        return ("--db", self.url, "enqueue", "--id", job_id, "--on-conflict", "ignore", ledgered())
 
     async def settle(self) -> EventLog:
         """Let another engine do all that is left to do, and give its events."""
-        async with open_store(self.path, patient=True) as store:
+        async with open_store(self.url, patient=True) as store:
             _, log = await run_until_idle(store)
         return log
 
     def evidence(self) -> Evidence:
         """Close the ledgers."""
-        return collect(self.path, self.clients)
+        return collect(self.url, self.folder, self.clients)

@@ -8,9 +8,12 @@ import pytest
 
 from tests.faults.chaos import run_chaos
 from tests.faults.chaos_plan import make_plan
+from tests.faults.places import FilePlace, ServerPlace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.postgres import Server
 
 
 def test_the_seed_decides_about_everything() -> None:
@@ -23,7 +26,15 @@ def test_the_seed_decides_about_everything() -> None:
 
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_however_engines_and_clients_die(path: Path) -> None:
-    report = await run_chaos(path, seed=1, seconds=8, engines=3)
+    report = await run_chaos(FilePlace(path), seed=1, seconds=8, engines=3)
 
     assert report.violations == [], str(report)
     assert report.done["engines ended with -9"] >= 5
+
+
+@pytest.mark.timeout(240)
+async def test_nothing_is_lost_however_a_server_and_its_connections_die(server: Server, folder: Path) -> None:
+    report = await run_chaos(ServerPlace(server, folder), seed=2, seconds=8, engines=3)
+
+    assert report.violations == [], str(report)
+    assert report.done["faults: restart"] >= 1

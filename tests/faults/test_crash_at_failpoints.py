@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 @pytest.fixture
 def stage(path: Path) -> Stage:
     """A store that is not there yet."""
-    return Stage(path)
+    return Stage(path, path.parent)
+
+
+@pytest.fixture
+def postgres_stage(postgres_url: str, folder: Path) -> Stage:
+    """The same in PostgreSQL."""
+    return Stage(postgres_url, folder)
 
 
 def running(stage: Stage) -> int:
     """Count the commands that have started."""
-    return sum(line.endswith(" start") for line in lines_in(stage.path.with_name(COMMANDS)))
+    return sum(line.endswith(" start") for line in lines_in(stage.folder / COMMANDS))
 
 
 async def while_it_makes_the_store(stage: Stage, armed: str) -> None:
@@ -72,12 +78,12 @@ async def while_it_prunes(stage: Stage, armed: str) -> None:
     await stage.make()
     await stage.enqueue(new_job("old"))
     await stage.settle()
-    async with open_store(stage.path) as store:
+    async with open_store(stage.url) as store:
         await store.set_setting("retention", "1ms")
     with stage.engine(armed=armed) as engine:
         await stage.dies(engine, armed)
     assert [stored.id for stored in stage.evidence().jobs] == ["old"]
-    async with open_store(stage.path, patient=True) as store, running_engine(store) as other:
+    async with open_store(stage.url, patient=True) as store, running_engine(store) as other:
         assert await other.event(JobsPruned) == JobsPruned(1)
 
 
@@ -111,6 +117,17 @@ SCENARIOS: Mapping[Failpoint, tuple[Callable[[Stage, str], Awaitable[None]], lis
     Failpoint.CHECKPOINT_DONE: (while_it_moves_the_log, [1]),
 }
 """For each failpoint what leads to it, and at which hits a process dies there."""
+IN_POSTGRES = {
+    Failpoint.MIGRATING: 1,
+    Failpoint.MIGRATED: 1,
+    Failpoint.ENQUEUING: 1,
+    Failpoint.COMMITTED: 4,
+    Failpoint.CLAIMING: 2,
+    Failpoint.FINISHING: 2,
+    Failpoint.RESCUING: 2,
+    Failpoint.PRUNING: 1,
+}
+"""Those of the store, and at which hit: what an engine comes by outside of it is the same for every store."""
 
 
 def test_one_that_does_not_exist_is_refused_before_anything_is_made(path: Path) -> None:
@@ -130,6 +147,15 @@ def test_no_failpoint_is_forgotten() -> None:
     ("failpoint", "hit"), [(failpoint, hit) for failpoint, (_, hits) in SCENARIOS.items() for hit in hits]
 )
 async def test_a_death_there_loses_nothing(stage: Stage, failpoint: Failpoint, hit: int) -> None:
+    await die_and_recover(stage, failpoint, hit)
+
+
+@pytest.mark.parametrize(("failpoint", "hit"), IN_POSTGRES.items())
+async def test_a_death_there_loses_nothing_in_postgres(postgres_stage: Stage, failpoint: Failpoint, hit: int) -> None:
+    await die_and_recover(postgres_stage, failpoint, hit)
+
+
+async def die_and_recover(stage: Stage, failpoint: Failpoint, hit: int) -> None:
     scenario, _ = SCENARIOS[failpoint]
     await scenario(stage, f"{failpoint}=kill@{hit}")
 

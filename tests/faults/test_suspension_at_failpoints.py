@@ -34,7 +34,7 @@ async def stage(path: Path) -> Stage:
     A process that is suspended in the middle of a write keeps all others from writing until it goes on. So an engine
     that is to be suspended elsewhere has nothing else to write then: it does not prune, and has one worker.
     """
-    stage = Stage(path)
+    stage = Stage(path, path.parent)
     await stage.make()
     async with open_store(path) as store:
         await store.set_setting("lease", "1s")
@@ -46,7 +46,7 @@ async def stage(path: Path) -> Stage:
 async def successor(stage: Stage) -> AsyncIterator[RunningEngine]:
     """Run an engine that takes the other for dead after a second."""
     async with (
-        open_store(stage.path, patient=True) as store,
+        open_store(stage.url, patient=True) as store,
         running_engine(store, settings=Settings(lease=SECOND)) as running,
     ):
         yield running

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.store.place import scheme_of, shown
+from queuectl.store.place import scheme_of, shown, without_password
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ from queuectl.store.place import scheme_of, shown
 def test_a_url_is_shown_without_its_secrets(place: str, expected: str) -> None:
     assert shown(place) == expected
     assert "secret" not in shown(place)
+    assert "secret" not in without_password(place)
+
+
+def test_a_url_without_its_password_can_still_be_used() -> None:
+    url = "postgres://u:secret@h/d?p%61ssword=secret&application_name=x"
+    assert without_password(url) == "postgres://u@h/d?application_name=x"
+    assert without_password("jobs.db") == "jobs.db"
 
 
 def test_a_path_is_shown_whole() -> None:

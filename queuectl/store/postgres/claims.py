@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from queuectl.failpoints import Failpoint, reach
 from queuectl.job import FINAL_STATES, Claim, JobState
 from queuectl.store import refusals
 from queuectl.store.postgres import keys, limited, rows, sql
@@ -56,11 +57,12 @@ async def _take(
         return {}
     wanted = len(workers)
     # What others are about to take is passed over: so there is something behind the first.
-    reach = 2 * wanted + 16
-    parameters = {**wish, "workers": list(workers), "wanted": wanted, "reach": reach, "last_queue": turn.last}
+    depth = 2 * wanted + 16
+    parameters = {**wish, "workers": list(workers), "wanted": wanted, "reach": depth, "last_queue": turn.last}
     taken = await transaction.rows(sql.claims.TAKE, parameters)
     if taken:
         turn.last = max(taken, key=_place)["queue"]
+        reach(Failpoint.CLAIMING)
     return {job.worker: job for job in map(rows.job, taken)}
 
 
@@ -114,6 +116,7 @@ async def report(transaction: Transaction, reports: Sequence[Report]) -> list[Le
 async def finish(transaction: Transaction, ends: Sequence[End]) -> list[LeaseLost | None]:
     """End runs in the name of the engines that hold them, and say which could not; see `WorkerStore.finish`."""
     ended = await end_runs(transaction, ends)
+    reach(Failpoint.FINISHING)
     return [None if end.claim in ended else await _refusal(transaction, end.claim) for end in ends]
 
 
@@ -145,6 +148,7 @@ async def rescue(transaction: Transaction, engine_id: str, end: End, *, is_gone:
         raise refusals.fenced(engine_id)
     if not await end_runs(transaction, [end], sql.ends.AFTER_ITS_HOLDER if is_gone else sql.ends.BY_ANOTHER):
         raise refusals.lost(end.claim)
+    reach(Failpoint.RESCUING)
 
 
 async def end_runs(transaction: Transaction, ends: Sequence[End], condition: str = sql.ends.BY_HOLDERS) -> set[Claim]:

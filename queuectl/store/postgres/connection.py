@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from queuectl.store.postgres.address import Address
 
-__all__ = ["Connection", "ServerClock", "Transaction", "is_lost", "translate"]
+__all__ = ["Connection", "ServerClock", "Transaction", "is_lost", "is_refused", "translate"]
 
 Parameters: TypeAlias = "Mapping[str, object]"
 
@@ -90,7 +91,9 @@ class Transaction:
     now: datetime
     """By the database's clock when it began, to the millisecond."""
     xid: str | None
-    """What names it for good, if it writes."""
+    """What names it, if it writes, for as long as the server does not crash."""
+    server: str | None
+    """What names the server, from one start or crash to the next."""
     version: int | None
     """That of the schema, unless it is only about to be prepared."""
 
@@ -170,9 +173,9 @@ class Connection:
         return self._open
 
     def _set_up(self, statement: str) -> Composed:
-        return SQL(statement).format(
-            schema=Identifier(self.address.schema), lock_timeout=Literal(f"{self.lock_timeout // _MS}ms")
-        )
+        # To PostgreSQL, 0 means without end.
+        lock_timeout = Literal(f"{max(self.lock_timeout // _MS, 1)}ms")
+        return SQL(statement).format(schema=Identifier(self.address.schema), lock_timeout=lock_timeout)
 
     async def _begin(self, connection: psycopg.AsyncConnection[DictRow], beginning: str) -> Transaction:
         asked_at = time.monotonic()
@@ -181,7 +184,9 @@ class Connection:
             pass
         found = await cursor.fetchone()
         assert found is not None  # noqa: S101 - the statement always gives a row
-        return Transaction(connection, self.clock.set(found["now"], asked_at), found["xid"], found["version"])
+        return Transaction(
+            connection, self.clock.set(found["now"], asked_at), found["xid"], found["server"], found["version"]
+        )
 
     def _compose(self, beginning: str) -> bytes:
         set_up = self._set_up(sql.transactions.SET_UP_LOCALLY) if self.address.is_pooled else SQL("")
@@ -233,6 +238,16 @@ def is_lost(error: psycopg.Error) -> bool:
     return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and (
         not code or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "25P03"}
     )
+
+
+_REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist|no pg_hba.conf entry)|no password supplied")
+"""What a server says to one whom it will never let in. A refused connection has no code to tell it by, and where a
+server speaks another language it passes for one that is not up yet."""
+
+
+def is_refused(error: psycopg.Error) -> bool:
+    """Tell whether the server is there and does not let us in, so that it is of no use to wait for it."""
+    return _REFUSALS.search(str(error)) is not None
 
 
 _UNAVAILABLE = (StoreUnavailable, "{place} cannot be used now: {error}")

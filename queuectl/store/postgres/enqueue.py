@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.dependency import dependencies, require_known
 from queuectl.errors import QueuectlError
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store.enqueuing import awaited_ids, chosen_ids, is_related, receipts_for, unique_keys
 from queuectl.store.postgres import keys, rows, sql
 from queuectl.store.postgres.dependencies import lock_awaited, relate
@@ -80,6 +81,7 @@ async def enqueue(transaction: Transaction, batches: Sequence[Batch]) -> list[li
     await _insert(transaction, insertion.new)
     if insertion.after:
         await relate(transaction, insertion.after, insertion.awaited)
+    reach(Failpoint.ENQUEUING)
     return answers
 
 

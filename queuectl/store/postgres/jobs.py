@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from queuectl.failpoints import Failpoint, reach
 from queuectl.output import START, Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
 from queuectl.store.postgres import rows, sql
@@ -95,6 +96,7 @@ async def purge(
     found = await transaction.rows(sql.jobs.LOCK_PURGEABLE, _purgeable(states, before, limit))
     purged = await transaction.rows(sql.jobs.DELETE, {"seqs": [row["seq"] for row in found]}) if found else []
     await settle_rows(transaction, purged, None)
+    reach(Failpoint.PRUNING)
     return len(purged)
 
 

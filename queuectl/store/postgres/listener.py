@@ -56,15 +56,18 @@ class Listener:
             await connection.execute(sql.transactions.LISTEN)
             # What came before was not heard.
             self._heard.set()
+            # Kept: a connection that is lost has no number any more, and whoever gets the same one next would not be
+            # heard by an event loop that believes to watch it already.
+            descriptor = connection.fileno()
             # Watched here: the driver's own wait takes a cancellation for a query that has to be cancelled.
-            loop.add_reader(connection.fileno(), arrived.set)
+            loop.add_reader(descriptor, arrived.set)
             try:
                 while True:
                     await arrived.wait()
                     arrived.clear()
                     self._hear(connection.pgconn)
             finally:
-                loop.remove_reader(connection.fileno())
+                loop.remove_reader(descriptor)
 
     def _hear(self, connection: psycopg.pq.abc.PGconn) -> None:
         connection.consume_input()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 import anyio
 import psycopg
 
+from queuectl.errors import StoreUnavailable
 from queuectl.settings import Settings
+from queuectl.store.group import TRANSIENT
 from queuectl.store.options import stored_busy_timeout
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.address import parse_address
-from queuectl.store.postgres.connection import Connection, ServerClock, translate
+from queuectl.store.postgres.connection import Connection, ServerClock, is_refused, translate
 from queuectl.store.postgres.reader import Reader
 from queuectl.store.postgres.store import PostgresStore
 from queuectl.store.postgres.writer import Writer
@@ -21,12 +24,15 @@ from queuectl.store.postgres.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from queuectl.errors import StoreError
     from queuectl.store.options import StoreOptions
 
 __all__ = ["open_postgres_store"]
 
 _SLICE = timedelta(seconds=1)
 """How long a patient writer waits for a lock before it says so."""
+_AGAIN = 0.2
+"""Seconds between two tries to reach a server."""
 
 
 @asynccontextmanager
@@ -34,23 +40,47 @@ async def open_postgres_store(url: str, options: StoreOptions) -> AsyncIterator[
     """Open the store at `url`; see `queuectl.store.open_store`."""
     address = parse_address(url)
     clock = ServerClock(options.clock)
-    first = Connection(address, clock, options.busy_timeout or Settings().busy_timeout)
+    first = Connection(
+        address, clock, Settings().busy_timeout if options.busy_timeout is None else options.busy_timeout
+    )
     try:
-        try:
-            await schema.prepare(first, read_only=options.read_only)
-            if options.check_owner:
-                await schema.check_owner(first)
-            if options.patient:
-                await first.wait_for_locks(_SLICE)
-            elif options.busy_timeout is None:
-                await first.wait_for_locks(await _stored_busy_timeout(first))
-        except psycopg.Error as error:
-            raise translate(error, address.shown) from error
+        await _prepared(first, options)
         async with _opened(first, options) as store:
             yield store
     finally:
         with anyio.CancelScope(shield=True):
             await first.close()
+
+
+async def _prepared(first: Connection, options: StoreOptions) -> None:
+    """See that the store can be used, and wait while its server cannot be reached: a patient one without end."""
+    deadline = time.monotonic() + first.lock_timeout.total_seconds()
+    trouble: StoreError | None = None
+    while True:
+        try:
+            await _prepare(first, options)
+            break
+        except psycopg.Error as error:
+            reason = translate(error, first.address.shown)
+            passes = isinstance(reason, TRANSIENT if options.patient else StoreUnavailable) and not is_refused(error)
+            if not passes or (time.monotonic() >= deadline and not options.patient):
+                raise reason from error
+        if trouble is None:
+            options.on_wait(reason)
+        trouble = reason
+        await anyio.sleep(_AGAIN)
+    if trouble is not None:
+        options.on_wait(None)
+
+
+async def _prepare(first: Connection, options: StoreOptions) -> None:
+    await schema.prepare(first, read_only=options.read_only)
+    if options.check_owner:
+        await schema.check_owner(first)
+    if options.patient:
+        await first.wait_for_locks(_SLICE)
+    elif options.busy_timeout is None:
+        await first.wait_for_locks(await _stored_busy_timeout(first))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg.sql import SQL, Identifier
 
 from queuectl.errors import StoreForeign, StoreMissing, StoreOlder, StoreUntrusted
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store import liveness, migrate, refusals
 from queuectl.store.postgres import rows, sql
 
@@ -48,6 +49,7 @@ async def prepare(connection: Connection, *, read_only: bool) -> None:
     if version < SCHEMA_VERSION:
         for migration in migrate.load_migrations("queuectl.store.postgres")[version:]:
             await _apply(connection, migration)
+            reach(Failpoint.MIGRATED)
 
 
 async def _version_of(transaction: Transaction, address: Address) -> int:
@@ -75,6 +77,7 @@ async def _apply(connection: Connection, migration: migrate.Migration) -> None:
             else:
                 await _create_schema(transaction, address)
             await transaction.execute(migration.sql)
+            reach(Failpoint.MIGRATING)
             await transaction.execute(sql.schema.SET_VERSION, {"version": migration.number})
         await connection.commit(transaction)
 

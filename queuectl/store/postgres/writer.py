@@ -9,6 +9,7 @@ import anyio
 import psycopg
 
 from queuectl.errors import QueuectlError, StoreError
+from queuectl.failpoints import Failpoint, reach
 from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.connection import is_lost, translate
@@ -97,13 +98,14 @@ class Writer(GroupWriter[Work]):
             except psycopg.Error as error:
                 if not (is_lost(error) and await self._is_committed(transaction, error)):
                     raise
+        reach(Failpoint.COMMITTED)
         return answers
 
     async def _is_committed(self, transaction: Transaction, reason: psycopg.Error) -> bool:
         """Find out, by means of a new connection, what became of a transaction whose COMMIT was not answered.
 
         Raises:
-            GroupFailedError: that cannot be found out for as long as locks are waited for.
+            GroupFailedError: that cannot be found out at all, or not for as long as locks are waited for.
         """
         await transaction.connection.close()
         deadline = time.monotonic() + self._connection.lock_timeout.total_seconds()
@@ -111,7 +113,7 @@ class Writer(GroupWriter[Work]):
             fate = await self._fate(transaction)
             if fate in {"committed", "aborted"}:
                 return fate == "committed"
-            if time.monotonic() >= deadline:
+            if fate == "unknown" or time.monotonic() >= deadline:
                 error = translate(reason, self._connection.address.shown)
                 raise GroupFailedError(error, unknown=True) from reason
             await anyio.sleep(_PAUSE)
@@ -120,7 +122,7 @@ class Writer(GroupWriter[Work]):
         """Ask the server once; None where it cannot be asked, or does not know."""
         try:
             async with self._connection.transaction(sql.transactions.BEGIN_PREPARE) as asking:
-                row = await asking.row(sql.transactions.FATE, {"xid": transaction.xid})
+                row = await asking.row(sql.transactions.FATE, {"xid": transaction.xid, "server": transaction.server})
         except (psycopg.Error, StoreError):
             return None
         return None if row is None else row["status"]

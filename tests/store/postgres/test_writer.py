@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,38 @@ async def test_a_connection_that_was_lost_while_idle_is_no_trouble(
     assert await ids(store) == ["job1", "job2"]
     end_all_others(direct)
     assert await ids(store) == ["job1", "job2"]
+
+
+async def test_a_lost_connection_that_listened_is_not_watched_any_more(
+    store: PostgresStore, direct: psycopg.Connection
+) -> None:
+    """Its number is given to the next file or process that is opened, which has to be watched in its place."""
+    await add(store, "job1")
+    await ids(store)
+    watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
+    before = set(watched)
+    async with asyncio.timeout(PATIENCE):
+        while direct.execute(LISTENING).fetchone() is None or len(watched) == len(before):
+            await store.wait_for_change(0.01)
+        (descriptor,) = set(watched) - before
+        direct.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENING}) AS listening")
+        while is_open(descriptor):  # noqa: ASYNC110 - the driver sets no event
+            await asyncio.sleep(0.01)
+    assert descriptor not in watched
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+LISTENING = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name = 'queuectl' AND query LIKE 'LISTEN%' AND datname = current_database()
+"""
 
 
 async def commit_and_lose_the_answer(self: Connection, transaction: Transaction) -> None:

@@ -24,14 +24,17 @@ SET_UP = "; ".join(f"SET {name} TO {value}" for name, value in _SETTINGS.items()
 SET_UP_LOCALLY = SET_UP.replace("SET ", "SET LOCAL ")
 """The same for one transaction, where a pooler may give the next one another connection."""
 
-BEGIN_WRITE = """
-BEGIN ISOLATION LEVEL READ COMMITTED; {set_up};
+_SERVER = "concat_ws(' ', pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())"
+"""What is another after each start of a server, and after each crash of one of its processes."""
+
+BEGIN_WRITE = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED; {{set_up}};
 SET LOCAL plan_cache_mode TO force_generic_plan;
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
 SELECT date_trunc('milliseconds', clock_timestamp()) AS now, pg_current_xact_id()::text AS xid,
-    (SELECT version FROM queuectl_schema) AS version;
+    {_SERVER} AS server, (SELECT version FROM queuectl_schema) AS version;
 """
-"""Composed with: set_up (one of the above, or nothing). The last result has one row: now, xid, version.
+"""Composed with: set_up (one of the above, or nothing). The last result has one row: now, xid, server, version.
 
 A statement that is prepared is planned once, and not for the parameters of each time: that would take longer than to
 run it.
@@ -40,13 +43,14 @@ run it.
 BEGIN_READ = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {set_up};
 SELECT date_trunc('milliseconds', clock_timestamp()) AS now, NULL AS xid,
-    (SELECT version FROM queuectl_schema) AS version;
+    NULL AS server, (SELECT version FROM queuectl_schema) AS version;
 """
 """As BEGIN_WRITE, without an xid. All statements see the store at the same moment."""
 
 BEGIN_PREPARE = """
 BEGIN ISOLATION LEVEL READ COMMITTED; {set_up};
-SELECT date_trunc('milliseconds', clock_timestamp()) AS now, NULL AS xid, NULL AS version;
+SELECT date_trunc('milliseconds', clock_timestamp()) AS now, NULL AS xid, NULL AS server,
+    NULL AS version;
 """
 """As BEGIN_WRITE, for a schema that may not be there yet."""
 
@@ -56,5 +60,14 @@ COMMIT = "SELECT pg_notify('queuectl', {schema}); COMMIT"
 LISTEN = "LISTEN queuectl"
 """Notifications name the schema that has changed."""
 
-FATE = "SELECT pg_xact_status(%(xid)s::xid8) AS status"
-"""Rows: in progress, committed, aborted, or NULL where that is too long ago."""
+FATE = f"""
+SELECT CASE
+    WHEN pg_xact_status(%(xid)s::xid8) = 'committed' AND {_SERVER} <> %(server)s THEN 'unknown'
+    ELSE pg_xact_status(%(xid)s::xid8)
+END AS status
+"""
+"""Rows: in progress, committed, aborted, NULL where that is too long ago, unknown where that cannot be told.
+
+The number of a transaction that was not on the disk when its server crashed, or not on the one that took over, is given
+to another one: where the server is not the same any more, the one that is committed need not be the one asked about.
+"""
