@@ -119,21 +119,23 @@ async def test_until_idle_passes_over_what_is_paused_held_or_waits(timed_store: 
     assert states == [JobState.PENDING, JobState.BLOCKED, JobState.COMPLETED, JobState.PENDING]
 
 
-async def test_a_limit_of_one_never_runs_two_though_engines_are_killed(store: Store, path: Path, folder: Path) -> None:
+async def test_a_limit_of_one_never_runs_two_though_engines_are_killed(
+    any_store: Store, url: str, folder: Path
+) -> None:
     ledger = folder / "ledger"
     command = "echo start $QUEUECTL_CLAIM >> ledger; sleep 0.02; echo end $QUEUECTL_CLAIM >> ledger"
-    await store.enqueue([NewJob(command, concurrency_key="k") for _ in range(20)])
-    await store.set_setting("max_crashes", "none")
+    await any_store.enqueue([NewJob(command, concurrency_key="k") for _ in range(20)])
+    await any_store.set_setting("max_crashes", "none")
 
-    with engine_process(path, "--workers", "3"):
+    with engine_process(url, "--workers", "3"):
         for number in (4, 12, 20):
-            with engine_process(path, "--workers", "3") as victim:
+            with engine_process(url, "--workers", "3") as victim:
                 await until(lambda number=number: len(lines_in(ledger)) >= number)  # type: ignore[misc]
                 victim.send(signal.SIGKILL)
                 await victim.exit_code()
 
         async def all_done() -> bool:
-            [counts] = await store.counts()
+            [counts] = await any_store.counts()
             return counts.jobs[JobState.COMPLETED] == 20
 
         await until_async(all_done)
