@@ -188,6 +188,15 @@ async def test_a_wish_outlives_the_engine(store: Store, engine: str, rival: str)
     assert (await store.get("killed")).state is JobState.CANCELLED
 
 
+async def test_a_retry_that_a_cancel_forestalls_leaves_the_job_its_own_time(store: Store, engine: str) -> None:
+    await add(store, "job1")
+    job = await take(store, engine)
+    await store.apply(Action.CANCEL, ["job1"])
+    await store.finish(job.claim, execution(Exited(1)), decide(job, Exited(1), TWO_ATTEMPTS, store.now()))
+    cancelled = await store.get("job1")
+    assert (cancelled.state, cancelled.run_at) == (JobState.CANCELLED, job.run_at)
+
+
 async def test_of_cancel_and_finish_at_once_none_is_lost(store: Store, other: Store, engine: str) -> None:
     ids = await add(store, *(f"job{number}" for number in range(30)))
     jobs = [await take(store, engine) for _ in ids]

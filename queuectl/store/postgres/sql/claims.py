@@ -32,7 +32,7 @@ SELECT {JOB_COLUMNS} FROM jobs WHERE state = 'processing' AND engine_id = %(id)s
 """
 
 _SET_TAKEN = """
-    state = 'processing', ready = false, engine_id = %(engine_id)s, claim_token = nextval('claim_tokens'),
+    state = 'processing', ready = false, engine_id = %(engine_id)s, claim_token = picked.token,
     runs = runs + 1, started_at = %(now)s, updated_at = %(now)s, pid = NULL, pid_start = NULL
 """
 
@@ -64,8 +64,11 @@ WITH RECURSIVE registered AS MATERIALIZED (
         AND NOT {IS_ANY_LIMITED}
     ORDER BY heads.priority DESC, heads.round, heads.had_its_turn, heads.queue
     LIMIT %(wanted)s FOR UPDATE OF jobs SKIP LOCKED
-), picked AS (
-    SELECT seq, row_number() OVER (ORDER BY priority DESC, round, had_its_turn, queue) AS place FROM chosen
+), placed AS (
+    SELECT seq, row_number() OVER (ORDER BY priority DESC, round, had_its_turn, queue) AS place
+    FROM chosen ORDER BY place
+), picked AS MATERIALIZED (
+    SELECT seq, place, nextval('claim_tokens') AS token FROM placed
 )
 UPDATE jobs SET worker = (%(workers)s::integer[])[picked.place], {_SET_TAKEN}
 FROM picked WHERE jobs.seq = picked.seq
@@ -75,7 +78,8 @@ RETURNING {MOST_COLUMNS}, picked.place
 takes none where the engine is not registered, where one of its workers holds a job already, and where something due is
 not yet ready: CLAIM_VIEW tells. Nor does it where one of those that are looked at has a key, which may be full, where
 places under keys became free, and where a queue with a limit has anything ready: then more has to be known. Whoever
-takes the engine off waits for the end of the transaction.
+takes the engine off waits for the end of the transaction. Tokens rise in the order of the jobs, however the server goes
+through them.
 
 Parameters: engine_id, workers, wanted (their number), queues (NULL for all), last_queue (the one served last), reach
 (how many of each queue are looked at), now. Rows: the jobs, in no order, each with its place in it.
@@ -95,16 +99,18 @@ ORDER BY head.priority DESC, head.run_at, head.seq
 
 TAKE_CHOSEN = f"""
 WITH chosen AS MATERIALIZED (
-    SELECT jobs.seq, chosen.worker
+    SELECT jobs.seq, chosen.worker, chosen.place
     FROM unnest(
         %(seqs)s::bigint[], %(names)s::text[], %(keys)s::text[], %(limits)s::integer[], %(workers)s::integer[]
-    ) AS chosen (seq, queue, concurrency_key, concurrency_limit, worker)
+    ) WITH ORDINALITY AS chosen (seq, queue, concurrency_key, concurrency_limit, worker, place)
     JOIN jobs ON jobs.seq = chosen.seq AND jobs.ready AND jobs.queue = chosen.queue
         AND jobs.concurrency_key IS NOT DISTINCT FROM chosen.concurrency_key
         AND jobs.concurrency_limit = chosen.concurrency_limit
     FOR UPDATE OF jobs SKIP LOCKED
+), picked AS MATERIALIZED (
+    SELECT seq, worker, nextval('claim_tokens') AS token FROM (SELECT * FROM chosen ORDER BY place) AS placed
 )
-UPDATE jobs SET worker = chosen.worker, {_SET_TAKEN} FROM chosen WHERE jobs.seq = chosen.seq
+UPDATE jobs SET worker = picked.worker, {_SET_TAKEN} FROM picked WHERE jobs.seq = picked.seq
 RETURNING jobs.seq, {JOB_COLUMNS}
 """
 """Takes the chosen jobs that are still what they were when they were chosen, and that nobody else is about to take.

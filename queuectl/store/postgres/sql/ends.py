@@ -43,7 +43,8 @@ WITH registered AS MATERIALIZED ({LOCK_ENGINES}), ended AS (
 UPDATE jobs SET
     state = CASE WHEN held.is_cancelled THEN 'cancelled' ELSE held.state END,
     ready = held.is_ready AND NOT held.is_cancelled, cancelling = false,
-    attempts = held.attempts, crashes = held.crashes, run_at = coalesce(held.run_at, jobs.run_at),
+    attempts = held.attempts, crashes = held.crashes,
+    run_at = CASE WHEN held.is_cancelled THEN jobs.run_at ELSE coalesce(held.run_at, jobs.run_at) END,
     finished_at = CASE WHEN held.is_final OR held.is_cancelled THEN %(now)s::timestamptz END, updated_at = %(now)s,
     error = CASE WHEN held.is_cancelled THEN held.cancel_error ELSE held.error END,
     exit_code = CASE WHEN held.is_by_itself THEN held.exit_code ELSE jobs.exit_code END,

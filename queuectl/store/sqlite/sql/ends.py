@@ -35,7 +35,8 @@ def finish(ends: int, condition: str) -> str:
 WITH ended ({", ".join(END_COLUMNS)}) AS (VALUES {", ".join([one] * ends)})
 UPDATE jobs SET
     state = iif({is_cancelled}, 'cancelled', ended.state), ready = iif({is_cancelled}, 0, ended.ready),
-    attempts = ended.attempts, crashes = ended.crashes, run_at = coalesce(ended.run_at, jobs.run_at),
+    attempts = ended.attempts, crashes = ended.crashes,
+    run_at = iif({is_cancelled} OR ended.run_at IS NULL, jobs.run_at, ended.run_at),
     finished_at = iif({is_cancelled}, ended.ended_at, ended.finished_at), updated_at = ended.ended_at,
     error = iif({is_cancelled}, ended.cancel_error, ended.error), cancelling = 0,
     exit_code = iif(ended.by_itself, ended.exit_code, jobs.exit_code),
