@@ -156,6 +156,7 @@ class Server:
         self._log = self.folder / "log"
         self._log.unlink(missing_ok=True)
         throwaway = str(self.folder) if leaves_nothing else ""
+        self._let_go()
         self._guard = subprocess.Popen(
             ["sh", "-c", _GUARD, "guard", throwaway, str(self._log), *command],
             stdin=subprocess.PIPE,
@@ -171,14 +172,19 @@ class Server:
         """End it fast (SIGINT), immediately (SIGQUIT), or as a power cut does (SIGKILL)."""
         pid_file = self._data / "postmaster.pid"
         if self._guard is None or not (lines := _text_of(pid_file).splitlines()):
+            self._let_go()
             return
         pid = int(lines[0])
         with suppress(ProcessLookupError):
             os.kill(pid, how)
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
-        self._guard = None
+        self._let_go()
         _wait_for(lambda: _is_over(pid), "the server did not end")
+
+    def _let_go(self) -> None:
+        """Close the way by which the guard notices our end."""
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+        self._guard = None
 
     @property
     def _has_failed(self) -> bool:
