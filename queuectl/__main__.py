@@ -18,6 +18,7 @@ from queuectl.cli.terminal import wants_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 __all__ = ["main", "run"]
 
@@ -26,6 +27,9 @@ def main() -> NoReturn:
     """Run queuectl with the arguments of this process, and exit."""
     _mend_streams()
     code = run(sys.argv[1:])
+    if isinstance(_settle(sys.stderr), BrokenPipeError):
+        # Words that nobody reads; the interpreter would fail to print them once more, with an exit code of its own.
+        code = ExitCode.CLOSED_PIPE
     # Everything goes with the process: without this the garbage collector looks through it all first, which takes
     # longer than the command itself.
     gc.freeze()
@@ -45,7 +49,7 @@ def run(args: Sequence[str]) -> int:
         from queuectl.cli.errors import expects_json, innermost, report  # noqa: PLC0415 - nothing goes wrong as a rule
 
         error = innermost(raised)
-        _settle_stdout()
+        _settle(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return ExitCode.CLOSED_PIPE
         as_json = expects_json(args, invocation.environ)
@@ -80,12 +84,14 @@ def _mend_streams() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # text streams, at a process's start
 
 
-def _settle_stdout() -> None:
-    """Print what can be printed; what has nowhere to go must not be complained about at the exit."""
+def _settle(stream: TextIO) -> OSError | None:
+    """Print what can be printed; what has nowhere to go must not be complained about at the exit. Give the reason."""
     try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 if __name__ == "__main__":

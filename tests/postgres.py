@@ -170,15 +170,12 @@ class Server:
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it fast (SIGINT), immediately (SIGQUIT), or as a power cut does (SIGKILL)."""
-        pid_file = self._data / "postmaster.pid"
-        if self._guard is None or not (lines := _text_of(pid_file).splitlines()):
-            self._let_go()
-            return
-        pid = int(lines[0])
-        with suppress(ProcessLookupError):
-            os.kill(pid, how)
+        pid = self._pid
+        if self._guard is not None and pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            _wait_for(lambda: _is_over(pid), "the server did not end")
         self._let_go()
-        _wait_for(lambda: _is_over(pid), "the server did not end")
 
     def _let_go(self) -> None:
         """Close the way by which the guard notices our end."""
@@ -189,12 +186,19 @@ class Server:
     @property
     def _has_failed(self) -> bool:
         # One that comes up says so, too, to clients that are too early.
-        return "FATAL" in _text_of(self._log) and not (self._data / "postmaster.pid").exists()
+        return "FATAL" in _text_of(self._log) and self._pid is None
 
     @property
     def _is_ready(self) -> bool:
         lines = _text_of(self._data / "postmaster.pid").splitlines()
-        return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
+        return self._pid is not None and len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
+
+    @property
+    def _pid(self) -> int | None:
+        """The server's process, if it lives. One that was killed leaves its number behind."""
+        lines = _text_of(self._data / "postmaster.pid").splitlines()
+        pid = int(lines[0]) if lines else None
+        return None if pid is None or _is_over(pid) or str(self._data) not in _words_of(pid) else pid
 
 
 _GUARD = """
@@ -240,6 +244,13 @@ def _text_of(file: Path) -> str:
         return file.read_text(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _words_of(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
 
 
 def _is_over(pid: int) -> bool:
