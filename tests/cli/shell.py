@@ -154,7 +154,7 @@ def start_engine(shell: Shell, terminal: Terminal) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Look again and again until something is so: other processes set no events."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "what the test waits for did not come"
