@@ -57,6 +57,20 @@ def test_what_engines_do_all_the_time_never_reads_all_jobs(connection: sqlite3.C
     assert not [step for step in found if step == "SCAN jobs"]
 
 
+TAKE_ANY = sql.claims.TAKE.format(queues=sql.claims.ALL_QUEUES)
+
+
+@pytest.mark.parametrize("statement", [sql.waiting.COUNT_READY, TAKE_ANY], ids=["count", "take"])
+def test_jobs_that_are_not_ready_are_not_read_to_find_those_that_are(
+    connection: sqlite3.Connection, statement: str
+) -> None:
+    names = dict.fromkeys(("engine_id", "now", "workers", "last_queue"))
+    parameters = names if ":now" in statement else (None,) * statement.count("?")
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert any("INDEX jobs_ready (queue=?)" in step for step in plan), plan
+    assert not [step for step in plan if "jobs_of_queue" in step]
+
+
 RARE = [JobState.BLOCKED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 
 
