@@ -26,6 +26,9 @@ def queuectl(store: Path | str, *words: str) -> list[str]:
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give an environment with these of queuectl's settings and no others."""
     clean = {name: text for name, text in os.environ.items() if not name.startswith("QUEUECTL_")}
+    # An installed program is compiled; one that is run from its sources is so from its second start on, unless this
+    # forbids it: then each start would be one of the compiler as well.
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)
     return clean | {f"QUEUECTL_{name.upper()}": text for name, text in (settings or {}).items()}
 
 

@@ -33,7 +33,7 @@ def measure(options: Namespace) -> Iterator[Row]:
     with stores.folder("startup") as folder:
         store = folder / "startup.db"
         stores.fill(store, NewJob("true"), 0)
-        enqueue = queuectl(store, "enqueue", "-q", "true")
+        enqueue = queuectl(store, "enqueue", "true")
         imports = [sys.executable, "-c", LIBRARIES]
         # Once without counting: then everything that is loaded has been compiled.
         timed(enqueue)

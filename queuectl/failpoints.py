@@ -13,14 +13,13 @@ import os
 import re
 import signal
 import time
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from queuectl.errors import InvalidSetting, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["VARIABLE", "Failpoint", "arm", "reach"]
 
@@ -78,31 +77,8 @@ class Failpoint(StrEnum):
     """The log was moved, the lock is still held."""
 
 
-_TRAP = re.compile(
-    r"(?P<name>[^=]+)=(?P<action>kill|stop|sleep:(?P<seconds>\d+(\.\d+)?))(@(?P<hit>[1-9]\d*))?", re.ASCII
-)
+_TRAP = r"(?P<name>[^=]+)=(?P<action>kill|stop|sleep:(?P<seconds>\d+(\.\d+)?))(@(?P<hit>[1-9]\d*))?"
 _USE = "use name=kill, name=stop or name=sleep:SECONDS, with @N behind it for the N-th hit"
-
-
-@dataclass(frozen=True, slots=True)
-class _Trap:
-    """What happens at a failpoint, and at which hit."""
-
-    action: str
-    seconds: float
-    hit: int
-    hits: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    def reached(self, failpoint: Failpoint) -> None:
-        """Count a hit, and act if it is the one."""
-        if next(self.hits) != self.hit:
-            return
-        # Not through the log: nothing of the process is to be used that may be in the middle of something.
-        os.write(2, f"failpoint {failpoint}: {self.action}\n".encode())
-        if self.action.startswith("sleep"):
-            time.sleep(self.seconds)
-        else:
-            os.kill(os.getpid(), signal.SIGKILL if self.action == "kill" else signal.SIGSTOP)
 
 
 def arm(text: str) -> Callable[[Failpoint], None]:
@@ -117,13 +93,13 @@ def arm(text: str) -> Callable[[Failpoint], None]:
 
     def spring(failpoint: Failpoint) -> None:
         if trap := traps.get(failpoint):
-            trap.reached(failpoint)
+            trap(failpoint)
 
     return spring
 
 
-def _read(word: str) -> tuple[Failpoint, _Trap]:
-    found = _TRAP.fullmatch(word.strip())
+def _read(word: str) -> tuple[Failpoint, Callable[[Failpoint], None]]:
+    found = re.fullmatch(_TRAP, word.strip(), re.ASCII)
     if found is None:
         raise InvalidSetting(f"{VARIABLE} has {quote(word.strip())}: {_USE}")
     name = found["name"]
@@ -131,7 +107,24 @@ def _read(word: str) -> tuple[Failpoint, _Trap]:
         raise InvalidSetting(
             f"{VARIABLE} names the failpoint {quote(name)}, which does not exist: there are {', '.join(Failpoint)}"
         )
-    return Failpoint(name), _Trap(found["action"], float(found["seconds"] or 0), int(found["hit"] or 1))
+    return Failpoint(name), _trap(found["action"], float(found["seconds"] or 0), int(found["hit"] or 1))
+
+
+def _trap(action: str, seconds: float, hit: int) -> Callable[[Failpoint], None]:
+    """Make what counts the hits of a failpoint, and acts if it is the one."""
+    hits = itertools.count(1)
+
+    def reached(failpoint: Failpoint) -> None:
+        if next(hits) != hit:
+            return
+        # Not through the log: nothing of the process is to be used that may be in the middle of something.
+        os.write(2, f"failpoint {failpoint}: {action}\n".encode())
+        if action.startswith("sleep"):
+            time.sleep(seconds)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+
+    return reached
 
 
 def _pass_by(_failpoint: Failpoint, /) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -99,6 +98,8 @@ class Invocation:
 
     def line(self, words: str) -> str:
         """Write the command line that runs another command on the same store, without a password of its URL."""
+        import shlex  # noqa: PLC0415 - a job is stored without it, and fast
+
         place = self.db if self.db is None or scheme_of(self.db) is None else self.place
         return f"queuectl {words}" if place is None else f"queuectl --db {shlex.quote(place)} {words}"
 

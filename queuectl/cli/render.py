@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +150,11 @@ def _taken(columns: Mapping[int, int]) -> int:
 
 def room() -> int:
     """Give how long a line may be."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+    if not sys.stdout.isatty():
+        return UNLIMITED
+    import shutil  # noqa: PLC0415 - brings modules for archives, of all things; only tables want it
+
+    return shutil.get_terminal_size().columns
 
 
 def print_layout(renderable: Any) -> None:
