@@ -24,7 +24,10 @@ from queuectl.errors import (
 from queuectl.job import NewJob
 from queuectl.store import migrate, open_store
 from queuectl.store.liveness import this_process
+from queuectl.store.postgres import connection as connection_module
 from queuectl.store.postgres import schema as schema_module
+from queuectl.store.postgres.connection import connect
+from queuectl.store.postgres.store import PostgresStore
 from tests.factories import add, all_jobs, new_engine
 from tests.postgres import with_parameters
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
+    from psycopg.rows import DictRow
+
+    from queuectl.store.postgres.address import Address
 
 
 async def make(url: str) -> None:
@@ -204,6 +210,28 @@ async def test_what_was_opened_to_be_read_cannot_be_written(url: str) -> None:
     async with open_store(url, read_only=True) as store:
         with pytest.raises(StoreReadOnly):
             await add(store, "job2")
+
+
+async def test_whatever_fails_at_the_end_no_connection_is_left_open(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[psycopg.AsyncConnection[DictRow]] = []
+
+    async def connect_and_note(address: Address) -> psycopg.AsyncConnection[DictRow]:
+        opened.append(await connect(address))
+        return opened[-1]
+
+    async def fail(_store: PostgresStore) -> None:
+        raise RuntimeError("a fault")
+
+    async def use() -> None:
+        async with open_store(url) as store:
+            await add(store, "job1")
+            await all_jobs(store)
+
+    monkeypatch.setattr(connection_module, "connect", connect_and_note)
+    monkeypatch.setattr(PostgresStore, "stop_listening", fail)
+    with pytest.raises(RuntimeError, match="a fault"):
+        await use()
+    assert [connection.closed for connection in opened] == [True, True]
 
 
 @pytest.mark.parametrize("milliseconds", [0, 50])
