@@ -162,7 +162,11 @@ class Connection:
             self._beginnings = cache(self._compose)
 
     async def commit(self, transaction: Transaction) -> None:
-        """Commit, and tell those who listen."""
+        """Commit, then tell those who listen.
+
+        Raises:
+            psycopg.Error: either failed: what became of the transaction has to be found out.
+        """
         await transaction.connection.execute(SQL(sql.transactions.COMMIT).format(schema=Literal(self.address.schema)))
 
     async def _connected(self) -> psycopg.AsyncConnection[DictRow]:

@@ -96,13 +96,13 @@ class Writer(GroupWriter[Work]):
             try:
                 await self._connection.commit(transaction)
             except psycopg.Error as error:
-                if not (is_lost(error) and await self._is_committed(transaction, error)):
+                if not await self._is_committed(transaction, error):
                     raise
         reach(Failpoint.COMMITTED)
         return answers
 
     async def _is_committed(self, transaction: Transaction, reason: psycopg.Error) -> bool:
-        """Find out, by means of a new connection, what became of a transaction whose COMMIT was not answered.
+        """Find out, by means of a new connection, what became of a transaction whose COMMIT was not answered well.
 
         Raises:
             GroupFailedError: that cannot be found out at all, or not for as long as locks are waited for.

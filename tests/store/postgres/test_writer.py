@@ -14,6 +14,7 @@ from queuectl.errors import OutcomeUnknown, StoreError
 from queuectl.job import NewJob
 from queuectl.store import open_store
 from queuectl.store.postgres import connection as connection_module
+from queuectl.store.postgres import sql
 from queuectl.store.postgres.connection import Connection, Transaction
 from tests.factories import PATIENCE, add, all_jobs, new_engine, take
 
@@ -111,6 +112,14 @@ async def test_a_commit_whose_answer_was_lost_is_found_to_be_there(
 
 async def test_a_commit_that_never_arrived_is_made_again(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     once(monkeypatch, lose_the_commit)
+    assert await add(store, "job1") == ["job1"]
+    assert await ids(store) == ["job1"]
+
+
+async def test_a_commit_of_which_nobody_could_be_told_is_stored(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql.transactions, "COMMIT", "COMMIT; SELECT 1 / 0")
     assert await add(store, "job1") == ["job1"]
     assert await ids(store) == ["job1"]
 
