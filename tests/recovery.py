@@ -94,7 +94,7 @@ async def end_connections_twice_a_second(run: Run) -> None:
 async def hold_connections(run: Run) -> None:
     with ExitStack() as held:
         for _ in range(IDLE):
-            held.enter_context(await asyncio.to_thread(psycopg.connect, run.place.url))
+            held.enter_context(psycopg.connect(run.place.url))
         await asyncio.sleep(TROUBLED)
 
 

@@ -69,7 +69,7 @@ async def edit(transaction: Transaction, selection: Selection, changes: JobChang
     if changes and not dry_run:
         seqs = list(chosen)
         left = await keys.ready_keys(transaction, seqs)
-        columns = rows.changes(changes)
+        columns = rows.changes(changes, transaction.now)
         assignments = ", ".join(f"{name} = %({name})s" for name in columns)
         run_at = "%(run_at)s" if "run_at" in columns else "run_at"
         statement = sql.actions.EDIT.format(assignments=assignments, run_at=run_at)

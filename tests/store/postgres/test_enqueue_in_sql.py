@@ -18,7 +18,7 @@ from queuectl.job import JobState
 from queuectl.jobspec import parse_document
 from queuectl.new_job import ID_ALPHABET, Spec
 from queuectl.store import open_store
-from tests.factories import START, all_jobs
+from tests.factories import all_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def enqueue(sql: psycopg.Connection, schema: str) -> Any:
 async def test_it_stores_what_the_command_line_stores(
     store: PostgresStore, sql: psycopg.Connection, enqueue: Any, document: dict[str, Any]
 ) -> None:
-    expected = parse_document({"cwd": "/", **document}, START)
+    expected = parse_document({"cwd": "/", **document})
     job_id = enqueue(document)
     sql.commit()
     job = await store.get(job_id)
@@ -101,7 +101,7 @@ async def test_it_stores_what_the_command_line_stores(
 def test_it_refuses_what_the_command_line_refuses(enqueue: Any, document: dict[str, Any]) -> None:
     whole = {"command": "true", **document} if document else document
     with pytest.raises(InvalidJob):
-        parse_document(whole, START)
+        parse_document(whole)
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=next(iter(document), "command")):
         enqueue(whole)
 
