@@ -65,14 +65,14 @@ class Writer(GroupWriter[Work]):
         return self._connection.another()
 
     async def submit(
-        self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, repeatable: bool = True
+        self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, alone: bool = False
     ) -> T:
         """Run `work` in a transaction with others', and give its answer once that is committed; see `post`."""
 
         async def once(transaction: Transaction, _items: list[Any]) -> Sequence[T]:
             return [await work(transaction)]
 
-        answer: T = await self.post(object(), once, None, rank=rank, repeatable=repeatable)
+        answer: T = await self.post(object(), once, None, rank=rank, alone=alone)
         return answer
 
     async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
