@@ -244,14 +244,15 @@ def is_lost(error: psycopg.Error) -> bool:
     )
 
 
-_REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist|no pg_hba.conf entry)|no password supplied")
-"""What a server says to one whom it will never let in. A refused connection has no code to tell it by, and where a
-server speaks another language it passes for one that is not up yet."""
+_REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist)|pg_hba\.conf")
+"""What a server says to one whom it will never let in. A refused connection has no code to tell it by: where a server
+speaks another language, most of it passes for what one says that is not up yet, and is waited for and quoted."""
 
 
 def is_refused(error: psycopg.Error) -> bool:
     """Tell whether the server is there and does not let us in, so that it is of no use to wait for it."""
-    return _REFUSALS.search(str(error)) is not None
+    wants_a_password = error.pgconn is not None and error.pgconn.needs_password
+    return wants_a_password or _REFUSALS.search(str(error)) is not None
 
 
 _UNAVAILABLE = (StoreUnavailable, "{place} cannot be used now: {error}")
