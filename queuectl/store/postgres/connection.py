@@ -171,10 +171,19 @@ class Connection:
 
     async def _connected(self) -> psycopg.AsyncConnection[DictRow]:
         if self._open is None or self._open.closed:
-            self._open = await connect(self.address)
-            if not self.address.is_pooled:
-                await self._open.execute(self._set_up(sql.transactions.SET_UP))
+            self._open = await self._connect()
         return self._open
+
+    async def _connect(self) -> psycopg.AsyncConnection[DictRow]:
+        connection = await connect(self.address)
+        try:
+            if not self.address.is_pooled:
+                await connection.execute(self._set_up(sql.transactions.SET_UP))
+        except BaseException:
+            # Half set up, it must not be taken for one that is: it would look for the tables elsewhere.
+            await connection.close()
+            raise
+        return connection
 
     def _set_up(self, statement: str) -> Composed:
         # To PostgreSQL, 0 means without end.
@@ -236,12 +245,23 @@ async def connect(address: Address) -> psycopg.AsyncConnection[DictRow]:
     )
 
 
+_OPERATIONAL = (psycopg.OperationalError, psycopg.InterfaceError)
+
+_ENDED = {
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "57P05",  # idle_session_timeout
+    "25P03",  # idle_in_transaction_session_timeout
+    "25P04",  # transaction_timeout
+}
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Tell whether an error is that of a connection, which is of no use any more."""
-    code = error.sqlstate or ""
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and (
-        not code or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "25P03"}
-    )
+    if error.sqlstate is None:
+        return isinstance(error, _OPERATIONAL)
+    return error.sqlstate.startswith("08") or error.sqlstate in _ENDED
 
 
 _REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist)|pg_hba\.conf")
@@ -278,6 +298,6 @@ _MEANINGS: Mapping[str, tuple[type[StoreError], str]] = {
 def translate(error: psycopg.Error, place: str) -> StoreError:
     """Say in the store's terms what an error of PostgreSQL means."""
     kind, text = _MEANINGS.get(error.sqlstate or "", (StoreError, "{place} cannot be used: {error}"))
-    if kind is StoreError and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+    if kind is StoreError and (isinstance(error, _OPERATIONAL) or is_lost(error)):
         kind, text = _UNAVAILABLE
     return kind(text.format(place=place, error=" ".join(str(error).split())))
