@@ -194,11 +194,16 @@ async def test_no_migration_happens_under_a_live_engine(
     assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(version,)]
 
 
-async def test_a_store_that_everyone_may_write_to_is_run_only_on_demand(url: str, direct: psycopg.Connection) -> None:
+@pytest.mark.parametrize(
+    "right", ["INSERT ON jobs", "UPDATE (command) ON jobs", "EXECUTE ON FUNCTION enqueue", "CREATE ON SCHEMA {}"]
+)
+async def test_a_store_that_everyone_may_write_to_is_run_only_on_demand(
+    url: str, direct: psycopg.Connection, schema: str, right: str
+) -> None:
     await make(url)
     async with open_store(url, check_owner=True):
         pass
-    direct.execute("GRANT INSERT ON jobs TO PUBLIC")
+    direct.execute(SQL(f"GRANT {right} TO PUBLIC").format(Identifier(schema)))
     with pytest.raises(StoreUntrusted, match="--trust-store"):
         async with open_store(url, check_owner=True):
             pass
