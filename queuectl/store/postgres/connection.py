@@ -241,6 +241,8 @@ async def connect(address: Address) -> psycopg.AsyncConnection[DictRow]:
         # A statement that was prepared stays on its connection, which the next transaction may not get again.
         prepare_threshold=None if address.is_pooled else 5,
         application_name=given.get("application_name") or "queuectl",
+        # Not left to the environment or the database: what jobs say may be any text.
+        client_encoding="UTF8",
         **defaults,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -108,6 +109,24 @@ async def test_tables_of_another_program_are_left_alone(url: str, direct: psycop
     with pytest.raises(StoreForeign, match="jobs"):
         await make(url)
     assert tables(direct, schema) == ["jobs"]
+
+
+async def test_a_database_that_cannot_keep_every_text_is_refused(url: str, direct: psycopg.Connection) -> None:
+    name = f"ascii_{os.getpid()}"
+    direct.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with pytest.raises(StoreUnavailable, match=r"the encoding SQL_ASCII.*name one with UTF8"):
+            await make(with_parameters(url, dbname=name))
+    finally:
+        direct.execute(f"DROP DATABASE {name}")
+
+
+async def test_the_encoding_of_the_environment_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    async with open_store(url) as store:
+        await store.enqueue([NewJob("echo ü😀", id="job1", env={"A": "ü"})])
+        job = await store.get("job1")
+    assert (job.command, job.env) == ("echo ü😀", {"A": "ü"})
 
 
 async def test_two_schemas_of_one_database_are_two_stores(url: str, postgres: str, schema: str) -> None:

@@ -12,9 +12,11 @@ SELECT
         AND relname = 'queuectl_schema') AS is_ours,
     ARRAY (SELECT relname::text FROM pg_class
         WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-        AND relname IN ('jobs', 'runs', 'output', 'engines', 'config', 'counts') ORDER BY relname) AS tables
+        AND relname IN ('jobs', 'runs', 'output', 'engines', 'config', 'counts') ORDER BY relname) AS tables,
+    getdatabaseencoding() AS encoding
 """
-"""Rows: whether the schema is there, whether a store is in it, and which names that a store needs are in use."""
+"""Rows: whether the schema is there, whether a store is in it, which names that a store needs are in use, and in which
+encoding texts are kept."""
 
 VERSION = "SELECT version FROM queuectl_schema"
 
