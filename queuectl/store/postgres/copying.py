@@ -12,7 +12,7 @@ from queuectl.errors import OutcomeUnknown, PlaceTaken
 from queuectl.output import Chunk, Stream
 from queuectl.store.contents import Page, StoredChunk, StoredJob, StoredRun
 from queuectl.store.postgres import queues, rows, schema, sql
-from queuectl.store.postgres.connection import translate
+from queuectl.store.postgres.sqlstate import translate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

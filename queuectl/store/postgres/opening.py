@@ -16,8 +16,9 @@ from queuectl.store.group import TRANSIENT
 from queuectl.store.options import stored_busy_timeout
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.address import parse_address
-from queuectl.store.postgres.connection import Connection, ServerClock, is_refused, translate
+from queuectl.store.postgres.connection import Connection, ServerClock
 from queuectl.store.postgres.reader import Reader
+from queuectl.store.postgres.sqlstate import is_refused, translate
 from queuectl.store.postgres.store import PostgresStore
 from queuectl.store.postgres.writer import Writer
 

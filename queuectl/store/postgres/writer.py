@@ -12,7 +12,7 @@ from queuectl.errors import QueuectlError, StoreError
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.postgres import schema, sql
-from queuectl.store.postgres.connection import is_lost, translate
+from queuectl.store.postgres.sqlstate import is_lost, translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
