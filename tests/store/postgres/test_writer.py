@@ -16,7 +16,7 @@ from queuectl.store import open_store
 from queuectl.store.postgres import connection as connection_module
 from queuectl.store.postgres import sql
 from queuectl.store.postgres.connection import Connection, Transaction, connect
-from tests.factories import PATIENCE, add, all_jobs, new_engine, take
+from tests.factories import PATIENCE, add, all_jobs, end, new_engine, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +209,32 @@ async def test_a_patient_store_waits_for_its_server_and_says_so(
         async with asyncio.timeout(PATIENCE):
             assert await adding == ["job1"]
         assert [type(error).__name__ for error in told] == ["StoreUnavailable", "NoneType"]
+
+
+async def test_a_job_that_somebody_has_locked_keeps_no_engine_from_beating(
+    url: str, direct: psycopg.Connection
+) -> None:
+    """Else it would be cut off and kill all that it runs."""
+    told: list[StoreError | None] = []
+    troubled = asyncio.Event()
+
+    def on_wait(error: StoreError | None) -> None:
+        told.append(error)
+        troubled.set()
+
+    async with open_store(url, patient=True, on_wait=on_wait) as store:
+        await store.register_engine(new_engine("engine-1"))
+        await add(store, "job1")
+        job = await take(store, "engine-1")
+        with direct.transaction():
+            direct.execute("SELECT FROM jobs FOR UPDATE")
+            ending = asyncio.create_task(end(store, job))
+            async with asyncio.timeout(PATIENCE):
+                await troubled.wait()
+                assert [await store.beat("engine-1") for _ in range(2)] == [1, 2]
+            assert not ending.done()
+        await ending
+    assert [type(error).__name__ for error in told] == ["StoreLocked", "NoneType"]
 
 
 async def test_an_id_that_another_takes_between_the_look_and_the_insertion_is_refused_to_one(url: str) -> None:
