@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-import pytest
 
-from queuectl.engine.services.heartbeat import BEATS_PER_LEASE
 from queuectl.job import JobState, NewJob
 from queuectl.store import open_store
 from queuectl.store.postgres.address import parse_address
 from tests.cli.shell import PATIENCE, Terminal
 from tests.engine.commands import until
-from tests.engine.engines import engine_process, lines_in, until_async
-from tests.factories import SECOND, record_of
+from tests.engine.engines import a_lease_goes_by, engine_process, lines_in, until_async
+from tests.factories import SECOND
 from tests.faults.checker import check
 from tests.faults.ledgers import Answer, ledgered
 from tests.faults.stage import Stage, new_job
@@ -42,21 +40,16 @@ class WrongClock:
         self.jump(wrong_by)
 
     def jump(self, wrong_by: timedelta) -> None:
-        self._file.write_text(str(wrong_by.total_seconds()))
+        # It may be read at any moment.
+        new = self._file.with_suffix(".new")
+        new.write_text(str(wrong_by.total_seconds()))
+        new.replace(self._file)
 
     @property
     def environ(self) -> Mapping[str, str]:
         """What a process has to have in its environment to go by it."""
         folder = Path(__file__).with_name("wrong_clock")
         return {"WRONG_CLOCK": str(self._file), "PYTHONPATH": f"{folder}:{Terminal.root}"}
-
-
-@pytest.fixture
-async def stage(postgres_url: str, folder: Path) -> Stage:
-    """A store with its ledgers."""
-    stage = Stage(postgres_url, folder)
-    await stage.make()
-    return stage
 
 
 @contextmanager
@@ -88,17 +81,10 @@ async def completion(store: Store, job_id: str) -> None:
     await until_async(is_completed)
 
 
-async def a_lease_goes_by(store: Store, engine_id: str) -> None:
-    """Wait until an engine has beaten often enough to take others for dead."""
-    wanted = (await record_of(store, engine_id)).beats + BEATS_PER_LEASE + 1
+async def test_no_clock_but_that_of_the_database_decides_anything(postgres_url: str, folder: Path, gate: Gate) -> None:
+    stage = Stage(postgres_url, folder)
+    await stage.make()
 
-    async def has_beaten() -> bool:
-        return (await record_of(store, engine_id)).beats >= wanted
-
-    await until_async(has_beaten)
-
-
-async def test_no_clock_but_that_of_the_database_decides_anything(stage: Stage, gate: Gate) -> None:
     async with open_store(stage.url) as store:
         began = store.now()
         await store.set_setting("lease", "1s")
