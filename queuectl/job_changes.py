@@ -42,11 +42,18 @@ class JobChanges:
         """Tell whether anything is to be changed."""
         return bool(self.values)
 
+    def at(self, now: datetime) -> Mapping[str, Any]:
+        """Give the values, with the time that a delay leads to in its place, if they are stored `now`."""
+        values = {**self.values}
+        if values.keys() & {"run_at", "delay"}:
+            values["run_at"] = NewJob("true", run_at=values.get("run_at"), delay=values.pop("delay", None)).due(now)
+        return values
 
-def parse_changes(document: Document, now: datetime) -> JobChanges:
+
+def parse_changes(document: Document) -> JobChanges:
     """Turn new values for some keys of a job, as a JSON object, into `JobChanges`; see `jobspec.parse_document`.
 
     Raises:
         InvalidJob: as there, or a key cannot be changed.
     """
-    return JobChanges(read_values(document, now, []))
+    return JobChanges(read_values(document, []))

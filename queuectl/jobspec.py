@@ -12,7 +12,7 @@ from queuectl.new_job import Condition, Dependency, NewJob, OnConflict
 from queuectl.timestamp import parse_time
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 __all__ = ["KEYS", "KEYS_BY_ANY_NAME", "Document", "Key", "cut", "describe", "merge", "parse_document", "read_values"]
 
@@ -138,18 +138,18 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"
 
 
-def parse_document(document: Document, now: datetime) -> NewJob:
-    """Turn a job's JSON object into a `NewJob`; `now` is what a `delay` counts from.
+def parse_document(document: Document) -> NewJob:
+    """Turn a job's JSON object into a `NewJob`.
 
     Raises:
         InvalidJob: a key is unknown, missing, given twice under two names, or has a value that it does not take.
             The message names every such key, up to ten.
     """
     problems = [] if "command" in document else ["command is missing: every job needs one"]
-    return NewJob(**read_values(document, now, problems))
+    return NewJob(**read_values(document, problems))
 
 
-def read_values(document: Document, now: datetime, problems: list[str]) -> dict[str, Any]:
+def read_values(document: Document, problems: list[str]) -> dict[str, Any]:
     """Read the values of a document, which are not yet checked against each other; see `parse_document`.
 
     Raises:
@@ -168,10 +168,6 @@ def read_values(document: Document, now: datetime, problems: list[str]) -> dict[
                 break
     if problems:
         raise InvalidJob("; ".join(problems))
-    if "delay" in values:
-        if "run_at" in values:
-            raise InvalidJob("run_at and delay are both given: keep one")
-        values["run_at"] = now + values.pop("delay")
     return values
 
 

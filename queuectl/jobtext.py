@@ -16,7 +16,6 @@ from queuectl.new_job import MAX_JOB_BYTES, NewJob, OnConflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from queuectl.jobspec import Document
 
@@ -115,7 +114,7 @@ def _refuse_odd_number(text: str) -> NoReturn:
     raise InvalidJob("not JSON: it has NaN, Infinity, or a number with too many digits")
 
 
-def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None = None) -> list[NewJob]:
+def parse_batch(lines: Iterable[bytes], options: Document | None = None) -> list[NewJob]:
     """Read a batch, a line a job: a JSON object, or a shell command. Blank lines are skipped.
 
     `options` are keys that every job gets; a line that names one of them itself is refused.
@@ -132,7 +131,7 @@ def parse_batch(lines: Iterable[bytes], now: datetime, options: Document | None 
             continue
         try:
             document = _line_document(text)
-            job = parse_document(merge(document, options) if options else document, now)
+            job = parse_document(merge(document, options) if options else document)
             if job.id is not None and job.on_conflict is OnConflict.REFUSE and job.id in lines_by_id:
                 raise InvalidJob(f"id {job.id} stands in line {lines_by_id[job.id]} already")
         except InvalidInput as error:

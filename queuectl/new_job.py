@@ -140,6 +140,8 @@ class NewJob(Spec):
     """None for a generated one."""
     run_at: datetime | None = None
     """Aware; None for now."""
+    delay: timedelta | None = None
+    """From when it is stored, by the store's clock, in place of `run_at`."""
     on_conflict: OnConflict = OnConflict.REFUSE
 
     def __post_init__(self) -> None:
@@ -149,6 +151,12 @@ class NewJob(Spec):
         _check_retries(self)
         _check_relations(self)
         _check_texts(self)
+
+    def due(self, now: datetime) -> datetime:
+        """Give the time before which it does not run, if it is stored `now`."""
+        if self.delay is not None:
+            return now + self.delay
+        return now if self.run_at is None else self.run_at
 
 
 def _refusal(key: str, found: object, allowed: str) -> InvalidJob:
@@ -212,6 +220,10 @@ def _check_execution(job: NewJob) -> None:
         raise InvalidJob("command is empty: give a shell command, or a program and its arguments")
     if job.run_at is not None and (job.run_at.utcoffset() is None or job.run_at.year not in YEARS):
         raise _refusal("run_at", job.run_at, f"a time with a time zone, in the years {YEARS[0]} to {YEARS[-1]}")
+    if job.delay is not None:
+        _DELAY.check("delay", job.delay)
+        if job.run_at is not None:
+            raise InvalidJob("run_at and delay are both given: keep one")
     if job.timeout is not None:
         _TIMEOUT.check("timeout", job.timeout)
     if job.cwd is not None and not job.cwd.startswith("/"):

@@ -15,7 +15,6 @@ from queuectl.jobtext import parse_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from queuectl.cli.invocation import Invocation
     from queuectl.jobspec import Document
@@ -25,16 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["enqueue_batch"]
 
 
-async def enqueue_batch(
-    invocation: Invocation, file: IO[bytes], now: datetime, options: Document, *, wait: bool
-) -> ExitCode:
+async def enqueue_batch(invocation: Invocation, file: IO[bytes], options: Document, *, wait: bool) -> ExitCode:
     """Store the jobs that stand in a file, each with these options too, and print their ids in order.
 
     With `wait`, stay until they are final, and give whether all of them completed.
     """
     with _without_collector():
         with interruptible():
-            jobs = parse_batch(file, now, options)
+            jobs = parse_batch(file, options)
         async with invocation.store() as store:
             if "after" in options:
                 jobs = await with_whole_ids(store, jobs)

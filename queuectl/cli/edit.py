@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -42,7 +41,7 @@ async def edit(
     if not job_ids:
         queue, tags = options.pop("queue"), options.pop("tags")
         filters = {"queues": () if queue is None else (queue,), "tags": tags}
-    changes = parse_changes(options_document(**options), datetime.now(UTC))
+    changes = parse_changes(options_document(**options))
     if not changes:
         raise click.UsageError("say what to change, for example --priority 5")
     async with selected(invocation, job_ids=job_ids, states=states, dry_run=dry_run, **filters) as (store, chosen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -104,16 +103,16 @@ async def enqueue(
         file = click.get_binary_stream("stdin")
     if follow and (file is not None or invocation.is_json):
         raise click.UsageError("--follow prints the output of one job: use --wait for a batch, or with --json")
-    now, document = datetime.now(UTC), options_document(**options)
+    document = options_document(**options)
     if file is not None:
         from queuectl.cli.batch import enqueue_batch  # noqa: PLC0415 - one job is to be stored fast
 
-        return await enqueue_batch(invocation, file, now, document, wait=wait)
+        return await enqueue_batch(invocation, file, document, wait=wait)
     attends, is_after = wait or follow, "after" in document
     if attends:
         # Else it could be taken for the command's.
         invocation.error_code = ExitCode.OWN
-    job = parse_document(merge(_document(words, shell_command), document), now)
+    job = parse_document(merge(_document(words, shell_command), document))
     if attends:
         from queuectl.cli.attend import enqueue_and_attend  # noqa: PLC0415 - as above
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -18,6 +17,7 @@ from queuectl.timestamp import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
 __all__ = ["filter_options", "list_options", "state_option"]
 
@@ -61,15 +61,14 @@ def filter_options(function: Any) -> Any:
     return function
 
 
-def _time_or_back(text: str) -> datetime:
+def _time_or_back(text: str) -> datetime | timedelta:
     try:
-        back = parse_duration(text)
+        return parse_duration(text)
     except InvalidDuration:
         try:
             return parse_time(text)
         except InvalidTime as error:
             raise InvalidTime(f"{error}; or a duration back from now, for example 2h") from error
-    return datetime.now(UTC) - back
 
 
 def list_options(function: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -48,13 +49,14 @@ async def print_list(
     *,
     queues: tuple[str, ...],
     tags: tuple[str, ...],
-    since: datetime | None,
+    since: datetime | timedelta | None,
     limit: int,
     sort: str,
 ) -> None:
-    """Read jobs page by page and print them as they come."""
-    where = JobFilter(states=states, queues=queues, tags=tags, since=since)
+    """Read jobs page by page and print them as they come. A duration `since` goes back from now."""
     async with invocation.store(read_only=True) as store:
+        begin = store.now() - since if isinstance(since, timedelta) else since
+        where = JobFilter(states=states, queues=queues, tags=tags, since=begin)
         jobs = store.list_jobs(where, sort=Sort(sort), limit=limit or None)
         match invocation.list_output:
             case Output.IDS:

@@ -70,7 +70,8 @@ class JobStore(Protocol):
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Receipt]:
         """Store all the jobs or none, durably, and answer in the same order.
 
-        A job without a `cwd` gets the directory of this process. One whose `run_at` has come is ready at once.
+        A job without a `cwd` gets the directory of this process. One whose `run_at` has come is ready at once. A
+        `delay` counts from now, by the store's clock.
 
         A job that comes `after` others is blocked while any of these dependencies is open. Each is decided once, when
         the other job becomes final or is deleted, or now if it is final already; `dependency.VERDICTS` says how. What
@@ -161,7 +162,7 @@ class JobStore(Protocol):
     async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
         """Change what jobs are like that do not run and are not final, all or none, and give their ids as `apply` does.
 
-        A `run_at` in the past makes a job due, and one in the future makes it wait.
+        A `run_at` in the past makes a job due, and one in the future makes it wait. A `delay` counts from now.
 
         Raises:
             JobNotFound: one of the ids is unknown.

@@ -163,6 +163,9 @@ class GroupWriter(ABC, Generic[Work]):
         """Take the next group off those who wait: the urgent first, those whose caller went away not at all."""
         waiting = sorted((request for request in self._waiting if not request.answer.done()), key=_rank)
         size = next((n for n, request in enumerate(waiting) if request.alone), MAX_GROUP)
+        if self._pause:
+            # What stands in the way of others must not keep an engine from saying that it lives.
+            size = sum(request.rank is Rank.BEAT for request in waiting) or size
         size = max(min(size, MAX_GROUP), 1)
         self._waiting = waiting[size:]
         return waiting[:size]
@@ -178,7 +181,7 @@ class GroupWriter(ABC, Generic[Work]):
         else:
             for unit, answer in zip(units, answers, strict=True):
                 _answer(unit, answer)
-            self._say_recovered()
+            self._say_recovered(units)
             await self.rest()
 
     async def _recover(self, units: list[Unit[Work]], failure: GroupFailedError) -> None:
@@ -206,8 +209,10 @@ class GroupWriter(ABC, Generic[Work]):
             async with asyncio.timeout(self._pause):
                 await self._closing.wait()
 
-    def _say_recovered(self) -> None:
-        if self._pause:
+    def _say_recovered(self, served: list[Unit[Work]]) -> None:
+        # Where beats alone got through, those who wait may be in trouble still.
+        are_beats = served[-1][0].rank is Rank.BEAT
+        if self._pause and not (are_beats and self._waiting):
             self._pause = 0.0
             self._on_wait(None)
 

@@ -16,10 +16,12 @@ import psutil
 
 import queuectl
 from queuectl.engine import Engine, EngineReport
+from queuectl.engine.services.heartbeat import BEATS_PER_LEASE
 from queuectl.events import Event, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.settings import Settings
 from queuectl.store import open_store
 from tests.engine.commands import until
+from tests.factories import record_of
 
 if TYPE_CHECKING:
     import signal
@@ -226,6 +228,16 @@ async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not await condition():  # noqa: ASYNC110 - other processes set no events
             await asyncio.sleep(0.005)
+
+
+async def a_lease_goes_by(store: Store, engine_id: str) -> None:
+    """Wait until an engine has beaten often enough to take others for dead."""
+    wanted = (await record_of(store, engine_id)).beats + BEATS_PER_LEASE + 1
+
+    async def has_beaten() -> bool:
+        return (await record_of(store, engine_id)).beats >= wanted
+
+    await until_async(has_beaten)
 
 
 def strays(folder: Path) -> list[psutil.Process]:

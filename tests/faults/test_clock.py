@@ -6,20 +6,19 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from queuectl.engine.services.heartbeat import BEATS_PER_LEASE
 from queuectl.events import EngineFenced, EngineStarted, JobClaimed, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store import open_store
 from tests.engine.commands import until
-from tests.engine.engines import lines_in, running_engine, until_async
-from tests.factories import SECOND, Clock, record_of
+from tests.engine.engines import a_lease_goes_by, lines_in, running_engine
+from tests.factories import SECOND, Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from queuectl.store.base import Store
-    from tests.engine.engines import Gate, RunningEngine
+    from tests.engine.engines import Gate
 
 HOUR = timedelta(hours=1)
 TEN_YEARS = timedelta(days=3652)
@@ -45,7 +44,7 @@ async def test_a_clock_that_jumps_moves_what_is_due_and_nothing_else(
             await store.enqueue([NewJob("true", id=later, queue="one", run_at=clock() + HOUR / 2)])
             clock.advance(jump)
             if abs(jump) == TEN_YEARS:
-                await asyncio.gather(a_lease_goes_by(store, one), a_lease_goes_by(store, other))
+                await asyncio.gather(a_lease_goes_by(store, one.id), a_lease_goes_by(store, other.id))
             now = f"now-{jump.total_seconds():.0f}"
             await store.enqueue([NewJob("true", id=now, queue="one")])
             await one.event(JobFinished, now)
@@ -61,13 +60,3 @@ async def test_a_clock_that_jumps_moves_what_is_due_and_nothing_else(
     [run] = await store.list_runs("running")
     assert run.duration is not None
     assert timedelta(0) < run.duration < HOUR
-
-
-async def a_lease_goes_by(store: Store, engine: RunningEngine) -> None:
-    """Wait until an engine has beaten often enough to take others for dead."""
-    wanted = (await record_of(store, engine.id)).beats + BEATS_PER_LEASE + 1
-
-    async def has_beaten() -> bool:
-        return (await record_of(store, engine.id)).beats >= wanted
-
-    await until_async(has_beaten)

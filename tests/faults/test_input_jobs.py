@@ -86,17 +86,17 @@ def check_kept(keeper: Keeper, new: NewJob) -> None:
         assert not {other.id for other in new.after} <= {*EXISTING}
         return
     job: Job = keeper.run(keeper.store.get(new.id or ""))
-    expected = {of.name: getattr(new, of.name) for of in fields(new) if of.name != "on_conflict"}
+    expected = {of.name: getattr(new, of.name) for of in fields(new) if of.name not in {"on_conflict", "delay"}}
     found = {name: getattr(job, name) for name in expected}
-    if new.run_at is None:
-        expected["run_at"] = job.created_at
+    expected["run_at"] = new.due(job.created_at)
     assert found == expected
     shown = json.loads(json.dumps(job_document(job, Settings())))
     given = {name: value for name, value in shown.items() if name in {*SOUND_VALUES, "id"} and value is not None}
-    again = parse_document(given, NOW)
+    again = parse_document(given)
     assert again == replace(
         new,
         run_at=job.run_at,
+        delay=None,
         **{name: getattr(again, name) for name in _OPEN if getattr(new, name) is None},
     )
     # Its unique key is free for the next.
@@ -111,7 +111,7 @@ _OPEN = ("timeout", "max_retries", "backoff", "backoff_base", "backoff_max", "ba
 @given(LINES)
 def test_a_line_is_refused_in_words_or_kept(keeper: Keeper, line: bytes) -> None:
     try:
-        job = parse_document(parse_json(line), NOW)
+        job = parse_document(parse_json(line))
     except InvalidInput as error:
         check_message(error)
     else:
@@ -123,7 +123,7 @@ def test_a_line_is_refused_in_words_or_kept(keeper: Keeper, line: bytes) -> None
 def test_a_refused_value_is_blamed_on_its_key(keeper: Keeper, name: str, value: object) -> None:
     text = json.dumps({"command": "true"} | {name: value})
     try:
-        job = parse_document(parse_json(text), NOW)
+        job = parse_document(parse_json(text))
     except InvalidInput as error:
         check_message(error, f"{name} |{name}:|JSON")
     else:
@@ -133,7 +133,7 @@ def test_a_refused_value_is_blamed_on_its_key(keeper: Keeper, name: str, value: 
 @settings(max_examples=60 * SCALE)
 @given(SOUND_JOBS)
 def test_a_sound_job_is_kept(keeper: Keeper, document: dict[str, object]) -> None:
-    check_kept(keeper, parse_document(parse_json(json.dumps(document)), NOW))
+    check_kept(keeper, parse_document(parse_json(json.dumps(document))))
 
 
 @settings(max_examples=60 * SCALE)
@@ -141,7 +141,7 @@ def test_a_sound_job_is_kept(keeper: Keeper, document: dict[str, object]) -> Non
 def test_a_batch_is_kept_whole_or_not_at_all(keeper: Keeper, lines: list[bytes]) -> None:
     before = keeper.count()
     try:
-        jobs = [replace(job, id=f"job{next(IDS)}") for job in parse_batch(lines, NOW)]
+        jobs = [replace(job, id=f"job{next(IDS)}") for job in parse_batch(lines)]
     except InvalidInput as error:
         check_message(error, r"line \d+: ")
         jobs = []

@@ -13,10 +13,12 @@ import psycopg
 import pytest
 
 from queuectl.errors import JobNotFound, OutcomeUnknown, StoreUnavailable
-from queuectl.events import EngineCutOff, EngineFenced, JobFinished, StoreWaiting
+from queuectl.events import EngineCutOff, EngineFenced, JobFinished, StoreRecovered, StoreWaiting
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store import open_store
+from queuectl.store.postgres import connection as connection_module
+from queuectl.store.postgres.connection import connect
 from tests.engine.commands import lives, until
 from tests.engine.engines import LONG, engine_process, lines_in, patient_store, running_engine, until_async
 from tests.factories import SECOND, record_of
@@ -27,9 +29,12 @@ from tests.faults.stage import Stage, new_job
 from tests.postgres import Server, with_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from psycopg.rows import DictRow
 
     from queuectl.store.base import Store
+    from queuectl.store.postgres.address import Address
     from tests.engine.engines import EventLog
     from tests.faults.proxy import Proxy
 
@@ -73,6 +78,56 @@ async def test_an_engine_that_finds_no_server_waits_for_one_and_says_so(server: 
         await engine.event("engine started")
         engine.send(signal.SIGTERM)
         assert await engine.exit_code() == 0
+
+
+@pytest.fixture
+def guarded(server: Server) -> Iterator[Server]:
+    """A server that lets in some, some with a password, and some not."""
+    rules = server.folder / "data" / "pg_hba.conf"
+    before = rules.read_text()
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE careful LOGIN PASSWORD 'right'")
+        connection.execute("CREATE ROLE uninvited LOGIN")
+        rules.write_text("local all careful scram-sha-256\nlocal all postgres trust\nlocal all nobody trust\n")
+        connection.execute("SELECT pg_reload_conf()")
+        yield server
+        rules.write_text(before)
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("DROP ROLE careful, uninvited")
+
+
+REFUSED: Sequence[tuple[Mapping[str, str], str]] = [
+    ({"user": "careful", "password": "wrong"}, "password authentication failed"),
+    ({"user": "careful"}, "no password supplied"),
+    ({"user": "uninvited"}, "no pg_hba.conf entry"),
+    ({"user": "nobody"}, 'role "nobody" does not exist'),
+    ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
+]
+
+
+async def test_nobody_waits_for_a_server_that_will_never_let_them_in(guarded: Server) -> None:
+    for parameters, reason in REFUSED:
+        url = with_parameters(f"postgresql:///postgres?host={guarded.folder}&user=postgres", **parameters)
+        with pytest.raises(StoreUnavailable, match=reason):
+            async with open_store(url, patient=True):
+                pass
+
+
+async def test_a_server_that_speaks_another_language_is_waited_for_and_quoted(
+    postgres_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says cannot be told from what one says that is not up yet."""
+    words = "FATAL:  Passwort-Authentifizierung für Benutzer »joe« fehlgeschlagen"
+
+    async def refuse_once(_address: Address) -> psycopg.AsyncConnection[DictRow]:
+        monkeypatch.setattr(connection_module, "connect", connect)
+        raise psycopg.OperationalError(f"connection failed: {words}")
+
+    monkeypatch.setattr(connection_module, "connect", refuse_once)
+    async with patient_store(postgres_url, log) as store:
+        await store.enqueue([NewJob("true", id="a")])
+    assert [type(event) for event in log.events] == [StoreWaiting, StoreRecovered]
+    assert " ".join(words.split()) in log.of(StoreWaiting)[0].reason
 
 
 async def test_what_was_committed_and_not_answered_is_stored_once(stage: Stage, proxy: Proxy, log: EventLog) -> None:

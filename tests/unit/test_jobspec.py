@@ -75,7 +75,7 @@ ANY_KEY = st.sampled_from([*KEYS, "run_after", "max_attempts"]) | st.text(max_si
 
 
 def read(text: str | bytes) -> NewJob:
-    return parse_document(parse_json(text), NOW)
+    return parse_document(parse_json(text))
 
 
 def refusal_of(text: str | bytes) -> str:
@@ -114,7 +114,7 @@ def test_a_valid_document_reads_as_it_was_written(document: dict[str, Any], ensu
         expected["after"] = tuple(Dependency(edge["id"], Condition(edge.get("if", "ok"))) for edge in edges)
     assert {key: getattr(job, key) for key in document} == expected
     assert job == read(json.dumps(document, ensure_ascii=ensure_ascii).encode())
-    assert parse_batch([json.dumps(document).encode() + b"\n"], NOW) == [job]
+    assert parse_batch([json.dumps(document).encode() + b"\n"]) == [job]
 
 
 def _milliseconds(written: str | float) -> timedelta:
@@ -137,9 +137,10 @@ def test_aliases_mean_the_same() -> None:
     assert (job.run_at, job.max_retries) == (NOW + timedelta(seconds=1), 5)
 
 
-def test_a_delay_counts_from_now() -> None:
-    assert read('{"command": "true", "delay": "2h30m"}').run_at == NOW + timedelta(hours=2, minutes=30)
-    assert read('{"command": "true", "delay": 0.5}').run_at == NOW + timedelta(milliseconds=500)
+def test_a_delay_counts_from_when_the_job_is_stored() -> None:
+    assert read('{"command": "true", "delay": "2h30m"}').due(NOW) == NOW + timedelta(hours=2, minutes=30)
+    assert read('{"command": "true", "delay": 0.5}').due(NOW) == NOW + timedelta(milliseconds=500)
+    assert read('{"command": "true"}').due(NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ def test_a_job_larger_than_1_mib_is_refused(as_bytes: bool) -> None:  # noqa: FB
 def words_about(line: bytes) -> str | None:
     """Read a batch of one line: give the message where it is refused, else None."""
     try:
-        jobs = parse_batch([line], NOW)
+        jobs = parse_batch([line])
     except InvalidInput as refusal:
         return str(refusal).encode().decode()
     assert [type(job) for job in jobs] in ([], [NewJob])
@@ -361,13 +362,13 @@ def test_any_text_is_a_job_or_refused(text: str, command: str) -> None:
 
 def test_a_batch_has_a_json_object_or_a_shell_command_in_a_line() -> None:
     lines = [b'{"command": ["echo", "a"], "id": "a"}\r\n', b"\n", b" \t\r\n", b"  echo {b} \n", b"[ -e /tmp ]"]
-    assert parse_batch(lines, NOW) == [NewJob(("echo", "a"), id="a"), NewJob("echo {b}"), NewJob("[ -e /tmp ]")]
-    assert parse_batch([], NOW) == []
+    assert parse_batch(lines) == [NewJob(("echo", "a"), id="a"), NewJob("echo {b}"), NewJob("[ -e /tmp ]")]
+    assert parse_batch([]) == []
 
 
 def test_a_byte_order_mark_does_not_make_a_shell_command_of_json() -> None:
-    assert parse_batch([b'\xef\xbb\xbf{"command": "a"}\n', b"b"], NOW) == [NewJob("a"), NewJob("b")]
-    assert parse_batch([b"\xef\xbb\xbf\n"], NOW) == []
+    assert parse_batch([b'\xef\xbb\xbf{"command": "a"}\n', b"b"]) == [NewJob("a"), NewJob("b")]
+    assert parse_batch([b"\xef\xbb\xbf\n"]) == []
 
 
 @pytest.mark.parametrize(
@@ -387,19 +388,19 @@ def test_a_byte_order_mark_does_not_make_a_shell_command_of_json() -> None:
 )
 def test_a_batch_is_refused_with_the_number_of_the_line(line: bytes, words: str) -> None:
     with pytest.raises(InvalidJob) as refusal:
-        parse_batch([b"\n", b'{"command": "b", "id": "same"}', line, b"{"], NOW)
+        parse_batch([b"\n", b'{"command": "b", "id": "same"}', line, b"{"])
     assert str(refusal.value).startswith(f"line 3: {words}")
 
 
 def test_an_id_may_stand_twice_in_a_batch_where_the_later_one_may_be_ignored() -> None:
     same = b'{"command": "a", "id": "same", "on_conflict": "ignore"}'
-    assert [job.on_conflict for job in parse_batch([same, same], NOW)] == [OnConflict.IGNORE] * 2
+    assert [job.on_conflict for job in parse_batch([same, same])] == [OnConflict.IGNORE] * 2
     with pytest.raises(InvalidJob, match="line 2: id same stands in line 1 already"):
-        parse_batch([same, b'{"command": "a", "id": "same"}'], NOW)
+        parse_batch([same, b'{"command": "a", "id": "same"}'])
 
 
 def test_options_are_for_every_line_of_a_batch() -> None:
-    jobs = parse_batch([b'{"command": "a"}', b"b"], NOW, {"queue": "mail", "priority": 5})
+    jobs = parse_batch([b'{"command": "a"}', b"b"], {"queue": "mail", "priority": 5})
     assert jobs == [NewJob("a", queue="mail", priority=5), NewJob("b", queue="mail", priority=5)]
 
 
@@ -413,7 +414,7 @@ def test_options_are_for_every_line_of_a_batch() -> None:
 )
 def test_a_key_that_is_also_an_option_is_refused(line: bytes, options: dict[str, object], key: str) -> None:
     with pytest.raises(InvalidJob) as refusal:
-        parse_batch([line], NOW, options)
+        parse_batch([line], options)
     assert str(refusal.value) == f"line 1: {key} is given in the job and as an option: keep one"
 
 
@@ -431,9 +432,10 @@ def test_what_is_no_dependency_is_refused(edge: str) -> None:
 
 def test_changes_are_read_as_the_keys_of_a_job_are() -> None:
     document = parse_json('{"priority": 5, "timeout": "2m", "delay": "1h", "retry_on": [1]}')
-    values = {"priority": 5, "timeout": timedelta(minutes=2), "run_at": NOW + timedelta(hours=1)}
-    assert parse_changes(document, NOW) == JobChanges({**values, "retry_on": frozenset({1})})
-    assert parse_changes({}, NOW) == JobChanges({})
+    values = {"priority": 5, "timeout": timedelta(minutes=2), "retry_on": frozenset({1})}
+    assert parse_changes(document) == JobChanges({**values, "delay": timedelta(hours=1)})
+    assert parse_changes(document).at(NOW) == {**values, "run_at": NOW + timedelta(hours=1)}
+    assert parse_changes({}) == JobChanges({})
 
 
 @pytest.mark.parametrize(
@@ -447,5 +449,5 @@ def test_changes_are_read_as_the_keys_of_a_job_are() -> None:
 )
 def test_changes_that_cannot_be_are_refused(document: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidJob) as refusal:
-        parse_changes(document, NOW)
+        parse_changes(document)
     assert words in str(refusal.value)

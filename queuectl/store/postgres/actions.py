@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from queuectl.store.postgres.connection import Transaction
     from queuectl.store.selection import Selection
 
-__all__ = ["apply", "edit"]
+__all__ = ["apply", "edit", "is_large"]
+
+
+def is_large(selection: Selection) -> bool:
+    """Tell whether more than one job may be meant: then nothing else is to be done in the same transaction."""
+    return isinstance(selection, JobFilter) or len(selection) > 1
 
 
 async def apply(transaction: Transaction, action: Action, selection: Selection, *, dry_run: bool) -> list[str]:
@@ -69,7 +74,7 @@ async def edit(transaction: Transaction, selection: Selection, changes: JobChang
     if changes and not dry_run:
         seqs = list(chosen)
         left = await keys.ready_keys(transaction, seqs)
-        columns = rows.changes(changes)
+        columns = rows.changes(changes, transaction.now)
         assignments = ", ".join(f"{name} = %({name})s" for name in columns)
         run_at = "%(run_at)s" if "run_at" in columns else "run_at"
         statement = sql.actions.EDIT.format(assignments=assignments, run_at=run_at)
@@ -80,6 +85,8 @@ async def edit(transaction: Transaction, selection: Selection, changes: JobChang
 
 async def _choose(transaction: Transaction, action: Action, selection: Selection, *, dry_run: bool) -> dict[int, str]:
     """Give id by seq of the jobs that are meant, from the oldest; they are locked, but for a `dry_run`."""
+    if is_large(selection) and not dry_run:
+        await transaction.execute(sql.actions.WAIT_FOR_OTHERS)
     if isinstance(selection, JobFilter):
         return await _allowing(transaction, selection, action, dry_run=dry_run)
     return await _named(transaction, selection, action, dry_run=dry_run)

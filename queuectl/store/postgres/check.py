@@ -9,7 +9,7 @@ import psycopg
 from queuectl.errors import StoreDamaged, quote
 from queuectl.store.base import Finding
 from queuectl.store.postgres import rows, sql
-from queuectl.store.postgres.connection import translate
+from queuectl.store.postgres.sqlstate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,9 +1,8 @@
-"""One connection to PostgreSQL, its transactions, and what the server's errors mean here."""
+"""One connection to PostgreSQL, and its transactions."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,15 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.sql import SQL, Identifier, Literal
 
-from queuectl.errors import (
-    StoreDamaged,
-    StoreError,
-    StoreFull,
-    StoreLocked,
-    StoreMissing,
-    StoreReadOnly,
-    StoreUnavailable,
-)
+from queuectl.errors import StoreUnavailable
 from queuectl.store.postgres import sql
 
 if TYPE_CHECKING:
@@ -34,7 +25,7 @@ if TYPE_CHECKING:
 
     from queuectl.store.postgres.address import Address
 
-__all__ = ["Connection", "ServerClock", "Transaction", "is_lost", "is_refused", "translate"]
+__all__ = ["Connection", "ServerClock", "Transaction", "connect"]
 
 Parameters: TypeAlias = "Mapping[str, object]"
 
@@ -162,15 +153,28 @@ class Connection:
             self._beginnings = cache(self._compose)
 
     async def commit(self, transaction: Transaction) -> None:
-        """Commit, and tell those who listen."""
+        """Commit, then tell those who listen.
+
+        Raises:
+            psycopg.Error: either failed: what became of the transaction has to be found out.
+        """
         await transaction.connection.execute(SQL(sql.transactions.COMMIT).format(schema=Literal(self.address.schema)))
 
     async def _connected(self) -> psycopg.AsyncConnection[DictRow]:
         if self._open is None or self._open.closed:
-            self._open = await connect(self.address)
-            if not self.address.is_pooled:
-                await self._open.execute(self._set_up(sql.transactions.SET_UP))
+            self._open = await self._connect()
         return self._open
+
+    async def _connect(self) -> psycopg.AsyncConnection[DictRow]:
+        connection = await connect(self.address)
+        try:
+            if not self.address.is_pooled:
+                await connection.execute(self._set_up(sql.transactions.SET_UP))
+        except BaseException:
+            # Half set up, it must not be taken for one that is: it would look for the tables elsewhere.
+            await connection.close()
+            raise
+        return connection
 
     def _set_up(self, statement: str) -> Composed:
         # To PostgreSQL, 0 means without end.
@@ -228,51 +232,7 @@ async def connect(address: Address) -> psycopg.AsyncConnection[DictRow]:
         # A statement that was prepared stays on its connection, which the next transaction may not get again.
         prepare_threshold=None if address.is_pooled else 5,
         application_name=given.get("application_name") or "queuectl",
+        # Not left to the environment or the database: what jobs say may be any text.
+        client_encoding="UTF8",
         **defaults,
     )
-
-
-def is_lost(error: psycopg.Error) -> bool:
-    """Tell whether an error is that of a connection, which is of no use any more."""
-    code = error.sqlstate or ""
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and (
-        not code or code.startswith("08") or code in {"57P01", "57P02", "57P03", "57P05", "25P03"}
-    )
-
-
-_REFUSALS = re.compile(r"FATAL:.*(authentication failed|does not exist|no pg_hba.conf entry)|no password supplied")
-"""What a server says to one whom it will never let in. A refused connection has no code to tell it by, and where a
-server speaks another language it passes for one that is not up yet."""
-
-
-def is_refused(error: psycopg.Error) -> bool:
-    """Tell whether the server is there and does not let us in, so that it is of no use to wait for it."""
-    return _REFUSALS.search(str(error)) is not None
-
-
-_UNAVAILABLE = (StoreUnavailable, "{place} cannot be used now: {error}")
-_LOCKED = (StoreLocked, "{place} is locked by another process; nothing was changed: try again, or see who holds it")
-_REFUSED = (StoreReadOnly, "{place} cannot be written by this user, or at all: {error}")
-_DAMAGED = (StoreDamaged, "{place} is damaged ({error}): restore a backup; it was left as it is")
-_GONE = (StoreMissing, "there is no store at {place}: make one with 'queuectl db init', or name another with --db")
-
-_MEANINGS: Mapping[str, tuple[type[StoreError], str]] = {
-    "40001": _LOCKED,  # serialization_failure
-    "40P01": _LOCKED,  # deadlock_detected
-    "55P03": _LOCKED,  # lock_not_available
-    "53100": (StoreFull, "no space is left for {place}; nothing was changed: free some and try again"),
-    "25006": _REFUSED,  # read_only_sql_transaction: a standby
-    "42501": _REFUSED,  # insufficient_privilege
-    "XX001": _DAMAGED,  # data_corrupted
-    "XX002": _DAMAGED,  # index_corrupted
-    "3F000": _GONE,  # invalid_schema_name
-    "42P01": _GONE,  # undefined_table
-}
-
-
-def translate(error: psycopg.Error, place: str) -> StoreError:
-    """Say in the store's terms what an error of PostgreSQL means."""
-    kind, text = _MEANINGS.get(error.sqlstate or "", (StoreError, "{place} cannot be used: {error}"))
-    if kind is StoreError and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        kind, text = _UNAVAILABLE
-    return kind(text.format(place=place, error=" ".join(str(error).split())))

@@ -12,7 +12,7 @@ from queuectl.errors import OutcomeUnknown, PlaceTaken
 from queuectl.output import Chunk, Stream
 from queuectl.store.contents import Page, StoredChunk, StoredJob, StoredRun
 from queuectl.store.postgres import queues, rows, schema, sql
-from queuectl.store.postgres.connection import is_lost, translate
+from queuectl.store.postgres.sqlstate import translate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -55,8 +55,6 @@ async def load(connection: Connection, pages: AsyncIterator[Page]) -> None:
         try:
             await connection.commit(transaction)
         except psycopg.Error as error:
-            if not is_lost(error):
-                raise
             reason = translate(error, connection.address.shown)
             raise OutcomeUnknown(f"{reason}; whether the copy is stored is unknown: look") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,14 @@ from queuectl.store.group import TRANSIENT
 from queuectl.store.options import stored_busy_timeout
 from queuectl.store.postgres import schema, sql
 from queuectl.store.postgres.address import parse_address
-from queuectl.store.postgres.connection import Connection, ServerClock, is_refused, translate
+from queuectl.store.postgres.connection import Connection, ServerClock
 from queuectl.store.postgres.reader import Reader
+from queuectl.store.postgres.sqlstate import is_refused, translate
 from queuectl.store.postgres.store import PostgresStore
 from queuectl.store.postgres.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from queuectl.errors import StoreError
     from queuectl.store.options import StoreOptions
@@ -93,13 +94,16 @@ async def _opened(first: Connection, options: StoreOptions) -> AsyncIterator[Pos
     reader = Reader(Connection(first.address, first.clock, first.lock_timeout))
     writer.start()
     store = PostgresStore(first.address, reader, writer, first.clock)
-    try:
+    async with AsyncExitStack() as closing:
+        # From the last to the first, each of them whatever becomes of the others.
+        for close in (reader.close, writer.close, store.stop_listening):
+            closing.push_async_callback(_shielded, close)
         yield store
-    finally:
-        with anyio.CancelScope(shield=True):
-            await store.stop_listening()
-            await writer.close()
-            await reader.close()
+
+
+async def _shielded(close: Callable[[], Awaitable[None]]) -> None:
+    with anyio.CancelScope(shield=True):
+        await close()
 
 
 async def _stored_busy_timeout(connection: Connection) -> timedelta:

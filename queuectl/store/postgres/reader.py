@@ -8,7 +8,7 @@ import anyio
 import psycopg
 
 from queuectl.store.postgres import schema, sql
-from queuectl.store.postgres.connection import is_lost, translate
+from queuectl.store.postgres.sqlstate import is_lost, translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -32,7 +32,7 @@ _STATES = {state.value: state for state in JobState}
 
 def new_job(job: NewJob, job_id: str, cwd: str, now: datetime) -> Sequence[object]:
     """Give the values of INSERT_JOBS."""
-    run_at = now if job.run_at is None else _to_ms(job.run_at)
+    run_at = _to_ms(job.due(now))
     is_argv = not isinstance(job.command, str)
     return (
         job_id,
@@ -159,9 +159,9 @@ def stored_run(stored: StoredRun) -> Sequence[object]:
     )
 
 
-def changes(wanted: JobChanges) -> Columns:
+def changes(wanted: JobChanges, now: datetime) -> Columns:
     """Give the new values of columns."""
-    columns = {key: _COLUMNS.get(key, _same)(value) for key, value in wanted.values.items()}
+    columns = {key: _COLUMNS.get(key, _same)(value) for key, value in wanted.at(now).items()}
     if "command" in columns:
         columns["is_argv"] = not isinstance(wanted.values["command"], str)
     return columns

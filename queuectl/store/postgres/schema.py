@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.sql import SQL, Identifier
 
-from queuectl.errors import StoreForeign, StoreMissing, StoreOlder, StoreUntrusted
+from queuectl.errors import StoreForeign, StoreMissing, StoreOlder, StoreUnavailable, StoreUntrusted
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store import liveness, migrate, refusals
 from queuectl.store.postgres import rows, sql
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "check_owner", "check_version", "prepare"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The number of the last migration."""
+
+_ANY_TEXT = "UTF8"
+"""The only encoding of a database that has every character."""
 
 
 async def prepare(connection: Connection, *, read_only: bool) -> None:
@@ -34,6 +37,7 @@ async def prepare(connection: Connection, *, read_only: bool) -> None:
         StoreNewer: a newer program wrote it.
         StoreOlder: it wants a migration, and that must not happen now.
         StoreMissing: there is none, and it is only to be read.
+        StoreUnavailable: there is none, and the database cannot keep every text.
     """
     address = connection.address
     async with connection.transaction(sql.transactions.BEGIN_PREPARE) as transaction:
@@ -94,6 +98,11 @@ def _has_ended(engine: EngineRecord, now: datetime) -> bool:
 
 async def _create_schema(transaction: Transaction, address: Address) -> None:
     state = await transaction.row(sql.schema.SCHEMA_STATE, {"schema": address.schema})
+    if state is not None and state["encoding"] != _ANY_TEXT:
+        raise StoreUnavailable(
+            f"{address.shown} is in a database with the encoding {state['encoding']}, which cannot keep every text: "
+            f"name one with {_ANY_TEXT}"
+        )
     if state is not None and not state["is_there"]:
         # Only where it is missing: who may use a schema may not always make one.
         await transaction.connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(address.schema)))

@@ -31,7 +31,7 @@ from queuectl.store.selection import JobFilter, Sort
 from queuectl.store.turns import QueueTurn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -120,12 +120,12 @@ class PostgresStore:
     async def apply(self, action: Action, selection: Selection, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.apply`."""
         work = partial(actions.apply, action=action, selection=selection, dry_run=dry_run)
-        return await (self._reader.run(work) if dry_run else self._writing.submit(work))
+        return await self._by_hand(work, selection, dry_run=dry_run)
 
     async def edit(self, selection: Selection, changes: JobChanges, *, dry_run: bool = False) -> list[str]:
         """See `JobStore.edit`."""
         work = partial(actions.edit, selection=selection, changes=changes, dry_run=dry_run)
-        return await (self._reader.run(work) if dry_run else self._writing.submit(work))
+        return await self._by_hand(work, selection, dry_run=dry_run)
 
     async def purge(
         self, states: Sequence[JobState], before: datetime | None, *, limit: int | None = None, dry_run: bool = False
@@ -298,6 +298,13 @@ class PostgresStore:
         if self._writer is None:
             raise StoreReadOnly(f"{self._address.shown} was opened to be read only")
         return self._writer
+
+    async def _by_hand(
+        self, work: Callable[[Transaction], Awaitable[list[str]]], selection: Selection, *, dry_run: bool
+    ) -> list[str]:
+        if dry_run:
+            return await self._reader.run(work)
+        return await self._writing.submit(work, alone=actions.is_large(selection))
 
     async def stop_listening(self) -> None:
         """Hear of no more changes."""

@@ -12,7 +12,7 @@ from queuectl.errors import QueuectlError, StoreError
 from queuectl.failpoints import Failpoint, reach
 from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.postgres import schema, sql
-from queuectl.store.postgres.connection import is_lost, translate
+from queuectl.store.postgres.sqlstate import is_lost, translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -65,14 +65,14 @@ class Writer(GroupWriter[Work]):
         return self._connection.another()
 
     async def submit(
-        self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, repeatable: bool = True
+        self, work: Callable[[Transaction], Awaitable[T]], *, rank: Rank = Rank.CLIENT, alone: bool = False
     ) -> T:
         """Run `work` in a transaction with others', and give its answer once that is committed; see `post`."""
 
         async def once(transaction: Transaction, _items: list[Any]) -> Sequence[T]:
             return [await work(transaction)]
 
-        answer: T = await self.post(object(), once, None, rank=rank, repeatable=repeatable)
+        answer: T = await self.post(object(), once, None, rank=rank, alone=alone)
         return answer
 
     async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
@@ -96,13 +96,13 @@ class Writer(GroupWriter[Work]):
             try:
                 await self._connection.commit(transaction)
             except psycopg.Error as error:
-                if not (is_lost(error) and await self._is_committed(transaction, error)):
+                if not await self._is_committed(transaction, error):
                     raise
         reach(Failpoint.COMMITTED)
         return answers
 
     async def _is_committed(self, transaction: Transaction, reason: psycopg.Error) -> bool:
-        """Find out, by means of a new connection, what became of a transaction whose COMMIT was not answered.
+        """Find out, by means of a new connection, what became of a transaction whose COMMIT was not answered well.
 
         Raises:
             GroupFailedError: that cannot be found out at all, or not for as long as locks are waited for.

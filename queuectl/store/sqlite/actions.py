@@ -73,7 +73,7 @@ def edit(
     chosen = _choose(connection, Action.EDIT, selection)
     if changes and not dry_run:
         left = keys.ready_keys(connection, chosen)
-        _change(connection, rows.changes(changes) | {"seqs": json.dumps(list(chosen)), "now": now})
+        _change(connection, rows.changes(changes, now) | {"seqs": json.dumps(list(chosen)), "now": now})
         keys.unpark(connection, left)
     return list(chosen.values())
 

@@ -12,7 +12,7 @@ from queuectl.store import sqlite
 from queuectl.store.enqueuing import chosen_ids, is_related, receipts_for, unique_keys
 from queuectl.store.sqlite import sql
 from queuectl.store.sqlite.columns import milliseconds, to_json
-from queuectl.timestamp import to_epoch_ms
+from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,9 +64,10 @@ def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callabl
     given = [name for name in _NONE if any(map(is_not, map(attrgetter(name), jobs), repeat(None)))]
     given += [name for name in _EMPTY if any(map(attrgetter(name), jobs))]
     columns = [(_NONE | _EMPTY)[name] for name in given]
+    began = from_epoch_ms(now)
 
     def row(job: NewJob, job_id: str) -> Row:
-        run_at = now if job.run_at is None else to_epoch_ms(job.run_at)
+        run_at = now if job.run_at is None and job.delay is None else to_epoch_ms(job.due(began))
         # Integers: what is neither that nor a float nor a string, the driver looks up an adapter for, each time.
         ready = 1 if run_at <= now else 0
         is_argv, command = (0, job.command) if isinstance(job.command, str) else (1, to_json(job.command))

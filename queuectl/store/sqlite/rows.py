@@ -73,10 +73,10 @@ def _after(others: tuple[Dependency, ...]) -> str | None:
     return to_json([{"id": other.id, "if": other.condition} for other in others]) if others else None
 
 
-def changes(wanted: JobChanges) -> Parameters:
+def changes(wanted: JobChanges, now: int) -> Parameters:
     """Give the new values of columns."""
     columns: Parameters = {}
-    for key, value in wanted.values.items():
+    for key, value in wanted.at(from_epoch_ms(now)).items():
         columns[key] = _COLUMNS.get(key, _same)(value)
         if key == "command":
             columns["is_argv"] = not isinstance(value, str)

@@ -343,6 +343,15 @@ async def test_another_time_decides_when_it_is_claimed(store: Store, engine: str
     assert (await take(store, engine)).id == "job2"
 
 
+async def test_a_delay_counts_from_the_change_by_the_clock_of_the_store(store: Store, clock: Clock) -> None:
+    await add(store, "job1")
+    clock.advance(SECOND)
+    await store.edit(["job1"], JobChanges({"delay": SECOND}))
+    assert (await store.get("job1")).run_at == START + 2 * SECOND
+    await store.edit(["job1"], JobChanges({"run_at": None}))
+    assert (await store.get("job1")).run_at == START + SECOND
+
+
 async def test_another_priority_and_queue_decide_when_it_is_claimed(store: Store, engine: str) -> None:
     await add(store, "a", "b", "c")
     await store.edit(["c"], JobChanges({"priority": 1}))

@@ -92,6 +92,14 @@ async def test_a_future_job_is_claimed_when_its_time_comes_and_not_before(
     assert (await take(store, engine)).id == "later"
 
 
+async def test_a_delay_counts_from_when_the_job_is_stored_by_the_clock_of_the_store(store: Store, clock: Clock) -> None:
+    later = NewJob("true", id="later", delay=SECOND)
+    clock.advance(timedelta(hours=1))
+    await store.enqueue([later, NewJob("true", id="now", delay=timedelta(0))])
+    assert (await store.get("later")).run_at == clock() + SECOND
+    assert (await store.get("now")).run_at == clock()
+
+
 async def test_an_id_that_is_taken_is_refused_and_named(store: Store) -> None:
     await add(store, "job1")
     with pytest.raises(DuplicateJob, match="job1"):

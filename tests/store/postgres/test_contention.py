@@ -10,6 +10,8 @@ import pytest
 from queuectl.job import Condition, Dependency, JobState, NewJob
 from queuectl.outcome import Exited
 from queuectl.store import open_store
+from queuectl.store.postgres import writer
+from queuectl.store.selection import JobFilter
 from queuectl.transition import Action
 from tests.factories import ONE_ATTEMPT, add, all_jobs, claim_next, end, new_engine, take
 
@@ -142,6 +144,25 @@ async def test_a_thousand_jobs_before_one_and_after_one(store: PostgresStore, en
     await asyncio.gather(*(end(store, job) for job in jobs if job))
     await end(store, await take(store, engine))
     assert [of.jobs[JobState.PENDING] for of in await store.counts()] == [1_000]
+
+
+@pytest.mark.parametrize("action", [Action.CANCEL, Action.DELETE])
+async def test_two_who_do_something_to_many_jobs_that_come_after_each_others_wait_for_one_another_in_turn(
+    store: PostgresStore, other: PostgresStore, action: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else whom the server tells that both wait for each other would try again.
+    monkeypatch.setattr(writer, "_TRIES", 1)
+    for turn in range(3):
+        chain = [
+            NewJob("true", id=f"{turn}-{n}", queue="ab"[n % 2], after=(Dependency(f"{turn}-{n - 1}"),) if n % 7 else ())
+            for n in range(300)
+        ]
+        await store.enqueue(chain)
+        await asyncio.gather(
+            store.apply(action, JobFilter(queues=("a",))),
+            other.apply(action, JobFilter(queues=("b",))),
+        )
+    assert {job.state for job in await all_jobs(store)} <= {JobState.CANCELLED}
 
 
 async def test_who_waits_for_each_other_is_told_of_it_by_the_server_and_tries_again(

@@ -13,12 +13,13 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from queuectl.errors import InvalidJob
+from queuectl.errors import InvalidJob, UniqueKeyTaken
 from queuectl.job import JobState
-from queuectl.jobspec import parse_document
-from queuectl.new_job import ID_ALPHABET, Spec
+from queuectl.jobspec import KEYS, parse_document
+from queuectl.new_job import ID_ALPHABET, NewJob, Spec
 from queuectl.store import open_store
-from tests.factories import START, all_jobs
+from queuectl.transition import Action
+from tests.factories import all_jobs, claim_next, end, new_engine, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,11 @@ GOOD: list[dict[str, Any]] = [
     {"command": "true", "timeout": "1d2h30m4s500ms", "max_retries": 1000},
     {"command": "true", "env": {"A": "ünï", "B": ""}, "stdin": "a\nb", "tags": ["nightly", "eu"]},
     {"command": "true", "id": "job1", "on_conflict": "ignore"},
+    {"command": "true", "backoff": "fixed", "backoff_base": 1.5, "backoff_max": "5m", "backoff_jitter": 0.25},
+    {"command": "true", "backoff": "linear", "backoff_base": 1, "backoff_max": 0, "backoff_jitter": 1},
+    {"command": "true", "retry_on": [75, 1, 75], "no_retry_on": [255, 0]},
+    {"command": "true", "retry_on": [], "no_retry_on": []},
+    {"command": "true", "unique": "ünï", "concurrency_key": "k", "concurrency_limit": 3},
 ]
 BAD: list[dict[str, Any]] = [
     {},
@@ -55,6 +61,13 @@ BAD: list[dict[str, Any]] = [
     *({"stdin": text} for text in (5, None, ["a"])),
     *({"tags": tags} for tags in ("a", [""], [1], {"a": "b"})),
     *({"on_conflict": way} for way in ("replace", True)),
+    *({"backoff": kind} for kind in ("Fixed", "", None, 1)),
+    *({"backoff_base": number} for number in (0.5, "2", True, None)),
+    *({"backoff_max": duration} for duration in (-1, "", "soon", None)),
+    *({"backoff_jitter": number} for number in (-0.1, 1.1, "1")),
+    *({key: codes} for key in ("retry_on", "no_retry_on") for codes in (5, [-1], [256], [1.5], ["1"], [None], None)),
+    *({key: text} for key in ("unique", "concurrency_key") for text in ("", 5, None, ["a"])),
+    *({"concurrency_limit": number} for number in (0, 1.5, "1", 1_000_001, None)),
     *({"unknown": 1}, {"Priority": 1}),
 ]
 
@@ -85,7 +98,7 @@ def enqueue(sql: psycopg.Connection, schema: str) -> Any:
 async def test_it_stores_what_the_command_line_stores(
     store: PostgresStore, sql: psycopg.Connection, enqueue: Any, document: dict[str, Any]
 ) -> None:
-    expected = parse_document({"cwd": "/", **document}, START)
+    expected = parse_document({"cwd": "/", **document})
     job_id = enqueue(document)
     sql.commit()
     job = await store.get(job_id)
@@ -101,15 +114,16 @@ async def test_it_stores_what_the_command_line_stores(
 def test_it_refuses_what_the_command_line_refuses(enqueue: Any, document: dict[str, Any]) -> None:
     whole = {"command": "true", **document} if document else document
     with pytest.raises(InvalidJob):
-        parse_document(whole, START)
+        parse_document(whole)
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=next(iter(document), "command")):
         enqueue(whole)
 
 
-@pytest.mark.parametrize("key", ["unique", "after", "concurrency_key", "backoff", "retry_on"])
-def test_a_key_that_it_does_not_know_is_refused(enqueue: Any, key: str) -> None:
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match=f'there is no key "{key}" here'):
-        enqueue({"command": "true", key: None})
+def test_it_knows_every_key_but_one(enqueue: Any) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue) as refusal:
+        enqueue(dict.fromkeys(KEYS))
+    assert 'there is no key "after" here' in str(refusal.value)
+    assert str(refusal.value).count("there is no key") == 1
 
 
 @pytest.mark.parametrize("document", ["text", 5, None, ["true"], {"command": "x" * (1 << 20)}], ids=type)
@@ -143,6 +157,39 @@ async def test_a_taken_id_is_refused_or_left_alone(store: PostgresStore, sql: ps
     assert [job.command for job in await all_jobs(store)] == ["true"]
     with pytest.raises(psycopg.errors.UniqueViolation, match="the id job1 is taken"):
         enqueue({"command": "false", "id": "job1"})
+
+
+async def test_a_taken_unique_key_is_refused_or_its_job_left_alone_until_that_has_ended(
+    store: PostgresStore, sql: psycopg.Connection, enqueue: Any
+) -> None:
+    enqueue({"command": "true", "id": "job1", "unique": "k"})
+    sql.commit()
+    assert enqueue({"command": "false", "unique": "k", "on_conflict": "ignore"}) == "job1"
+    with (
+        pytest.raises(psycopg.errors.UniqueViolation, match="the unique key 'k' is taken by job job1"),
+        sql.transaction(),
+    ):
+        enqueue({"command": "false", "unique": "k"})
+    with pytest.raises(psycopg.errors.UniqueViolation, match="the id job1 is taken"), sql.transaction():
+        enqueue({"command": "false", "id": "job1", "unique": "k"})
+    sql.commit()
+    with pytest.raises(UniqueKeyTaken, match="job1"):
+        await store.enqueue([NewJob("true", unique="k")])
+    await store.apply(Action.CANCEL, ["job1"])
+    assert enqueue({"command": "false", "id": "job2", "unique": "k"}) == "job2"
+
+
+async def test_a_job_with_a_full_key_waits_for_its_place(
+    store: PostgresStore, sql: psycopg.Connection, enqueue: Any
+) -> None:
+    await store.register_engine(new_engine("engine-1"))
+    for number in (1, 2):
+        enqueue({"command": "true", "id": f"job{number}", "concurrency_key": "k"})
+    sql.commit()
+    first = await take(store, "engine-1")
+    assert await claim_next(store, "engine-1") is None
+    await end(store, first)
+    assert {first.id, (await take(store, "engine-1")).id} == {"job1", "job2"}
 
 
 async def test_who_waits_hears_of_it_at_the_commit(

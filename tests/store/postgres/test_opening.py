@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -24,7 +25,10 @@ from queuectl.errors import (
 from queuectl.job import NewJob
 from queuectl.store import migrate, open_store
 from queuectl.store.liveness import this_process
+from queuectl.store.postgres import connection as connection_module
 from queuectl.store.postgres import schema as schema_module
+from queuectl.store.postgres.connection import connect
+from queuectl.store.postgres.store import PostgresStore
 from tests.factories import add, all_jobs, new_engine
 from tests.postgres import with_parameters
 
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
+    from psycopg.rows import DictRow
+
+    from queuectl.store.postgres.address import Address
 
 
 async def make(url: str) -> None:
@@ -102,6 +109,24 @@ async def test_tables_of_another_program_are_left_alone(url: str, direct: psycop
     with pytest.raises(StoreForeign, match="jobs"):
         await make(url)
     assert tables(direct, schema) == ["jobs"]
+
+
+async def test_a_database_that_cannot_keep_every_text_is_refused(url: str, direct: psycopg.Connection) -> None:
+    name = f"ascii_{os.getpid()}"
+    direct.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with pytest.raises(StoreUnavailable, match=r"the encoding SQL_ASCII.*name one with UTF8"):
+            await make(with_parameters(url, dbname=name))
+    finally:
+        direct.execute(f"DROP DATABASE {name}")
+
+
+async def test_the_encoding_of_the_environment_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    async with open_store(url) as store:
+        await store.enqueue([NewJob("echo ü😀", id="job1", env={"A": "ü"})])
+        job = await store.get("job1")
+    assert (job.command, job.env) == ("echo ü😀", {"A": "ü"})
 
 
 async def test_two_schemas_of_one_database_are_two_stores(url: str, postgres: str, schema: str) -> None:
@@ -188,11 +213,16 @@ async def test_no_migration_happens_under_a_live_engine(
     assert direct.execute("SELECT version FROM queuectl_schema").fetchall() == [(version,)]
 
 
-async def test_a_store_that_everyone_may_write_to_is_run_only_on_demand(url: str, direct: psycopg.Connection) -> None:
+@pytest.mark.parametrize(
+    "right", ["INSERT ON jobs", "UPDATE (command) ON jobs", "EXECUTE ON FUNCTION enqueue", "CREATE ON SCHEMA {}"]
+)
+async def test_a_store_that_everyone_may_write_to_is_run_only_on_demand(
+    url: str, direct: psycopg.Connection, schema: str, right: str
+) -> None:
     await make(url)
     async with open_store(url, check_owner=True):
         pass
-    direct.execute("GRANT INSERT ON jobs TO PUBLIC")
+    direct.execute(SQL(f"GRANT {right} TO PUBLIC").format(Identifier(schema)))
     with pytest.raises(StoreUntrusted, match="--trust-store"):
         async with open_store(url, check_owner=True):
             pass
@@ -204,6 +234,28 @@ async def test_what_was_opened_to_be_read_cannot_be_written(url: str) -> None:
     async with open_store(url, read_only=True) as store:
         with pytest.raises(StoreReadOnly):
             await add(store, "job2")
+
+
+async def test_whatever_fails_at_the_end_no_connection_is_left_open(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[psycopg.AsyncConnection[DictRow]] = []
+
+    async def connect_and_note(address: Address) -> psycopg.AsyncConnection[DictRow]:
+        opened.append(await connect(address))
+        return opened[-1]
+
+    async def fail(_store: PostgresStore) -> None:
+        raise RuntimeError("a fault")
+
+    async def use() -> None:
+        async with open_store(url) as store:
+            await add(store, "job1")
+            await all_jobs(store)
+
+    monkeypatch.setattr(connection_module, "connect", connect_and_note)
+    monkeypatch.setattr(PostgresStore, "stop_listening", fail)
+    with pytest.raises(RuntimeError, match="a fault"):
+        await use()
+    assert [connection.closed for connection in opened] == [True, True]
 
 
 @pytest.mark.parametrize("milliseconds", [0, 50])

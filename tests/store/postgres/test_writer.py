@@ -14,12 +14,16 @@ from queuectl.errors import OutcomeUnknown, StoreError
 from queuectl.job import NewJob
 from queuectl.store import open_store
 from queuectl.store.postgres import connection as connection_module
-from queuectl.store.postgres.connection import Connection, Transaction
-from tests.factories import PATIENCE, add, all_jobs, new_engine, take
+from queuectl.store.postgres import sql
+from queuectl.store.postgres.connection import Connection, Transaction, connect
+from tests.factories import PATIENCE, add, all_jobs, end, new_engine, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psycopg.rows import DictRow
+
+    from queuectl.store.postgres.address import Address
     from queuectl.store.postgres.store import PostgresStore
 
 LOST = psycopg.OperationalError("server closed the connection unexpectedly")
@@ -48,6 +52,50 @@ async def test_a_connection_that_was_lost_while_idle_is_no_trouble(
     assert await ids(store) == ["job1", "job2"]
     end_all_others(direct)
     assert await ids(store) == ["job1", "job2"]
+
+
+async def test_a_transaction_in_which_its_caller_stood_still_for_too_long_is_made_again(
+    store: PostgresStore, direct: psycopg.Connection
+) -> None:
+    """The server ends the connection then, so that others can fence the engine."""
+    tries = []
+
+    async def stand_still(transaction: Transaction) -> str:
+        tries.append(transaction)
+        if len(tries) == 1:
+            await transaction.execute("SET LOCAL idle_in_transaction_session_timeout TO '1ms'")
+            while direct.execute(ALIVE, [transaction.connection.info.backend_pid]).fetchone():  # noqa: ASYNC110 - the server sets no event
+                await asyncio.sleep(0.005)
+        await transaction.execute("SELECT 1")
+        return "done"
+
+    assert await store._writing.submit(stand_still) == "done"
+    assert len(tries) == 2
+
+
+ALIVE = "SELECT FROM pg_stat_activity WHERE pid = %s"
+
+
+async def test_a_connection_that_was_not_set_up_is_not_used(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its settings it would look for the tables elsewhere."""
+    await add(store, "job1")
+
+    async def connect_and_be_cancelled(address: Address) -> psycopg.AsyncConnection[DictRow]:
+        connection = await connect(address)
+        monkeypatch.setattr(connection_module, "connect", connect)
+        monkeypatch.setattr(connection, "execute", be_cancelled)
+        return connection
+
+    async def be_cancelled(*_: object) -> None:
+        monkeypatch.undo()
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(connection_module, "connect", connect_and_be_cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await ids(store)
+    assert await ids(store) == ["job1"]
 
 
 async def test_a_lost_connection_that_listened_is_not_watched_any_more(
@@ -115,6 +163,14 @@ async def test_a_commit_that_never_arrived_is_made_again(store: PostgresStore, m
     assert await ids(store) == ["job1"]
 
 
+async def test_a_commit_of_which_nobody_could_be_told_is_stored(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql.transactions, "COMMIT", "COMMIT; SELECT 1 / 0")
+    assert await add(store, "job1") == ["job1"]
+    assert await ids(store) == ["job1"]
+
+
 async def test_what_cannot_be_found_out_is_reported_as_unknown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(_address: object) -> None:
         raise LOST
@@ -153,6 +209,32 @@ async def test_a_patient_store_waits_for_its_server_and_says_so(
         async with asyncio.timeout(PATIENCE):
             assert await adding == ["job1"]
         assert [type(error).__name__ for error in told] == ["StoreUnavailable", "NoneType"]
+
+
+async def test_a_job_that_somebody_has_locked_keeps_no_engine_from_beating(
+    url: str, direct: psycopg.Connection
+) -> None:
+    """Else it would be cut off and kill all that it runs."""
+    told: list[StoreError | None] = []
+    troubled = asyncio.Event()
+
+    def on_wait(error: StoreError | None) -> None:
+        told.append(error)
+        troubled.set()
+
+    async with open_store(url, patient=True, on_wait=on_wait) as store:
+        await store.register_engine(new_engine("engine-1"))
+        await add(store, "job1")
+        job = await take(store, "engine-1")
+        with direct.transaction():
+            direct.execute("SELECT FROM jobs FOR UPDATE")
+            ending = asyncio.create_task(end(store, job))
+            async with asyncio.timeout(PATIENCE):
+                await troubled.wait()
+                assert [await store.beat("engine-1") for _ in range(2)] == [1, 2]
+            assert not ending.done()
+        await ending
+    assert [type(error).__name__ for error in told] == ["StoreLocked", "NoneType"]
 
 
 async def test_an_id_that_another_takes_between_the_look_and_the_insertion_is_refused_to_one(url: str) -> None:

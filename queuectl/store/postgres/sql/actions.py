@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from queuectl.store.postgres.sql.jobs import FILTER
 
+WAIT_FOR_OTHERS = "SELECT pg_advisory_xact_lock(hashtextextended('queuectl ' || current_schema() || ' by hand', 0))"
+"""Until the end of the transaction nobody else does anything to several jobs by hand.
+
+What is chosen is locked in one order, but then what comes after it is too, and so two would wait for each other: each
+for what the other has chosen.
+"""
+
 _CHOSEN = "seq = ANY (%(seqs)s)"
 
 FITTING = f"""

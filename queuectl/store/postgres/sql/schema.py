@@ -12,12 +12,19 @@ SELECT
         AND relname = 'queuectl_schema') AS is_ours,
     ARRAY (SELECT relname::text FROM pg_class
         WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
-        AND relname IN ('jobs', 'runs', 'output', 'engines', 'config', 'counts') ORDER BY relname) AS tables
+        AND relname IN ('jobs', 'runs', 'output', 'engines', 'config', 'counts') ORDER BY relname) AS tables,
+    getdatabaseencoding() AS encoding
 """
-"""Rows: whether the schema is there, whether a store is in it, and which names that a store needs are in use."""
+"""Rows: whether the schema is there, whether a store is in it, which names that a store needs are in use, and in which
+encoding texts are kept."""
 
 VERSION = "SELECT version FROM queuectl_schema"
 
 SET_VERSION = "UPDATE queuectl_schema SET version = %(version)s"
 
-MAY_EVERYONE_WRITE = "SELECT has_table_privilege('public', 'jobs', 'INSERT, UPDATE') AS may"
+MAY_EVERYONE_WRITE = """
+SELECT has_any_column_privilege('public', 'jobs', 'INSERT, UPDATE')
+    OR has_function_privilege('public', 'enqueue(jsonb)', 'EXECUTE')
+    OR has_schema_privilege('public', current_schema(), 'CREATE') AS may
+"""
+"""Who may make functions in the schema can make some that are called in place of PostgreSQL's own."""

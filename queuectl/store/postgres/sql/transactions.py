@@ -54,8 +54,13 @@ SELECT date_trunc('milliseconds', clock_timestamp()) AS now, NULL AS xid, NULL A
 """
 """As BEGIN_WRITE, for a schema that may not be there yet."""
 
-COMMIT = "SELECT pg_notify('queuectl', {schema}); COMMIT"
-"""Composed with: schema. Tells those who listen, once for the whole transaction, when the change can be seen."""
+COMMIT = "COMMIT; SELECT pg_notify('queuectl', {schema})"
+"""Composed with: schema. Tells those who listen, once for the whole transaction, when the change can be seen.
+
+The notification is a transaction of its own, sent along: who commits one keeps all others of the server, of every
+database, from committing any until what was committed with it is on the disk. On its own it waits for no disk. Where
+the server ends in between, nobody is told, and those who wait find out by looking.
+"""
 
 LISTEN = "LISTEN queuectl"
 """Notifications name the schema that has changed."""
