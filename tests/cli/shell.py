@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import queuectl
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

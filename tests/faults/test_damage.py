@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.new_job import NewJob
 from queuectl.store import open_store
 from tests.factories import add, all_jobs, new_engine, printed, run_next

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import queuectl
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.settings import SETTINGS
 from queuectl.store import open_store
 from tests.factories import add, all_jobs

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.events import EngineFenced, EngineStarted, JobFinished, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
