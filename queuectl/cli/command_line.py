@@ -33,16 +33,24 @@ def run(args: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except Exception as raised:  # noqa: BLE001 - the last place that can put an error into words
-        from queuectl.cli.errors import expects_json, innermost, report  # noqa: PLC0415 - nothing goes wrong as a rule
-
-        error = innermost(raised)
         settle(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            return ExitCode.CLOSED_PIPE
-        as_json = expects_json(args, invocation.environ)
-        usual = report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
-        return usual if invocation.error_code is None else invocation.error_code
+        return _tell(raised, args, invocation, colour=colour)
     return code
+
+
+def _tell(raised: Exception, args: Sequence[str], invocation: Invocation, *, colour: bool | None) -> int:
+    """Tell what went wrong, where anyone reads it, and give the exit code."""
+    from queuectl.cli.errors import expects_json, innermost, report  # noqa: PLC0415 - nothing goes wrong as a rule
+
+    error = innermost(raised)
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.CLOSED_PIPE
+    as_json = expects_json(args, invocation.environ)
+    try:
+        usual = report(error, as_json=as_json, verbosity=invocation.verbosity, colour=colour)
+    except BrokenPipeError:
+        return ExitCode.CLOSED_PIPE
+    return usual if invocation.error_code is None else invocation.error_code
 
 
 async def call(args: Sequence[str], invocation: Invocation, *, colour: bool | None) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
-__all__ = ["mend_streams", "settle"]
+__all__ = ["losable", "mend_streams", "settle"]
 
 
 def mend_streams() -> None:
@@ -21,6 +23,21 @@ def mend_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown escaped: it is no reason to fail.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # text streams, at a process's start
+
+
+@contextmanager
+def losable() -> Iterator[None]:
+    """Let words be lost for which there is no room: nothing is done or left undone for it.
+
+    Raises:
+        BrokenPipeError: there is nobody any more who reads them.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def settle(stream: TextIO) -> OSError | None:
