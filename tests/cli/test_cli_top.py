@@ -230,6 +230,15 @@ def test_without_a_terminal_it_is_refused_or_looks_once(queuectl: Shell, termina
     assert (document["jobs"]["pending"], document["running"], document["engines"]) == (1, [], [])
 
 
+@pytest.mark.usefixtures("any_kind_of_store")
+def test_jobs_that_are_next_are_shown_behind_any_number_of_newer_ones(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "next", "true")
+    queuectl.ok("enqueue", "--id", "later", "--delay", "1h", "true")
+    queuectl.ok("enqueue", "--queue", "bulk", "-", stdin=b"true\n" * 101)
+    queuectl.ok("cancel", "--queue", "bulk")
+    assert [job["id"] for job in queuectl.ok("top", "--json").json["waiting"]] == ["next", "later"]
+
+
 def test_an_interval_has_a_least() -> None:
     with Emulator("top", "--interval", "1ms") as top:
         assert top.until_ended() == 2
