@@ -22,7 +22,7 @@ from queuectl.cli.errors import expects_json, innermost, report
 from queuectl.cli.exits import ExitCode, exit_code_of
 from queuectl.cli.invocation import Invocation
 from queuectl.errors import JobNotFound, OutcomeUnknown, QueuectlError, StoreFull
-from tests.cli.shell import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

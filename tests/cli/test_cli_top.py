@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.cli.emulator import Emulator
-from tests.cli.shell import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

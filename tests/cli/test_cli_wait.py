@@ -12,8 +12,9 @@ import pytest
 from queuectl.store import open_store
 from queuectl.store.liveness import this_process
 from tests.cli.emulator import Emulator
-from tests.cli.shell import start_engine, wait_for
+from tests.cli.shell import start_engine
 from tests.factories import new_engine
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     import subprocess

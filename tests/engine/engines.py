@@ -19,19 +19,17 @@ from queuectl.engine import Engine, EngineReport
 from queuectl.events import Event, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import until
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from queuectl.errors import StoreError
     from queuectl.store.base import Store
 
 E = TypeVar("E")
 
-DEADLINE = 60.0
-"""Seconds after which what a test waits for does not come any more. Only a test that fails takes that long."""
 LONG = timedelta(hours=1)
 MARK = "ENGINE_TEST_FOLDER"
 """A variable of the engine's environment, and so of its commands', that tells to which test they belong."""
@@ -78,7 +76,7 @@ class RunningEngine:
 
     async def event(self, kind: type[E], job: str | None = None, count: int = 1) -> E:
         """Wait for the event, or the `count`-th of its kind."""
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             while len(found := self.log.of(kind, job)) < count:
                 assert not self._task.done() or self._task.result() is None, f"the engine ended without {kind}"
                 self.log.changed.clear()
@@ -97,7 +95,7 @@ class RunningEngine:
 
     async def report(self) -> EngineReport:
         """Wait for the engine's end."""
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.shield(self._task)
 
     @property
@@ -106,7 +104,7 @@ class RunningEngine:
 
     async def close(self) -> None:
         self.engine.stop("the test is over")
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait([self._task])
 
 
@@ -219,13 +217,6 @@ class Gate:
 def lines_in(path: Path) -> list[str]:
     """Give the whole lines that commands have written to a file, which need not be there yet."""
     return path.read_text().splitlines() if path.exists() else []
-
-
-async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Look again and again until the condition holds."""
-    async with asyncio.timeout(DEADLINE):
-        while not await condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.005)
 
 
 def strays(folder: Path) -> list[psutil.Process]:

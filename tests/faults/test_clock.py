@@ -11,9 +11,9 @@ from queuectl.events import EngineFenced, EngineStarted, JobClaimed, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import until
-from tests.engine.engines import lines_in, running_engine, until_async
+from tests.engine.engines import lines_in, running_engine
 from tests.factories import SECOND, Clock, record_of
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,4 +70,4 @@ async def a_lease_goes_by(store: Store, engine: RunningEngine) -> None:
     async def has_beaten() -> bool:
         return (await record_of(store, engine.id)).beats >= wanted
 
-    await until_async(has_beaten)
+    await until(has_beaten)

@@ -12,9 +12,10 @@ from queuectl.events import EngineFenced, EngineStarted, JobFinished, StoreRecov
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store.sqlite import checkpoint, connection
-from tests.engine.commands import MIB, until
+from tests.engine.commands import MIB
 from tests.engine.engines import EventLog, lines_in, patient_store, running_engine
 from tests.factories import SECOND, all_jobs
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,14 +19,12 @@ from queuectl.jobspec import parse_document
 from queuectl.new_job import ID_ALPHABET, Spec
 from queuectl.store import open_store
 from tests.factories import START, all_jobs
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from queuectl.store.postgres.store import PostgresStore
-
-PATIENCE = 30.0
-"""Seconds within which what a test waits for must have come. No test takes that long unless it fails."""
 
 GOOD: list[dict[str, Any]] = [
     {"command": "echo hi"},
