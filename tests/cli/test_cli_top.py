@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +210,22 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(queuectl: Shell) -> None
         top.until_shown("queuectl.db was")
         Path("elsewhere").rename("queuectl.db")
         top.until_shown("q quit")
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_a_lock(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    with sitting() as top, closing(sqlite3.connect("queuectl.db", isolation_level=None)) as stranger:
+        top.until_shown("q quit")
+        top.press("4")
+        top.until_shown("▸ job1")
+        stranger.execute("BEGIN IMMEDIATE")
+        top.press("c")
+        top.until_shown("cancel job1? y/n")
+        top.press("y")
+        top.until_hidden("cancel job1?")
+        top.press("\x03")
+        assert top.until_ended() == 130
+        assert top.is_given_back
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}])
