@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.cli.shell import Shell, Terminal
     from tests.engine.engines import Gate
+    from tests.postgres import Server
 
 
 def sitting(**terminal: Any) -> Emulator:
@@ -226,6 +227,24 @@ def test_ctrl_c_ends_it_while_it_waits_for_a_lock(queuectl: Shell) -> None:
         top.press("\x03")
         assert top.until_ended() == 130
         assert top.is_given_back
+
+
+def test_that_a_server_is_waited_for_is_not_said_over_the_picture(queuectl: Shell, server: Server) -> None:
+    environ = {"QUEUECTL_DB": server.url, "QUEUECTL_BUSY_TIMEOUT": "500ms"}
+    queuectl.ok("enqueue", "--id", "job1", "true", environ=environ)
+    with sitting(columns=120, environ=environ) as top:
+        top.until_shown("q quit")
+        top.press("4")
+        top.until_shown("▸ job1")
+        server.stop()
+        top.until_shown("cannot be used now")
+        # The second key is taken in when there is an answer to the first.
+        top.press("h?")
+        top.until_shown("queuectl top: keys")
+        server.start()
+        top.press("qh")
+        top.until_shown("hold job1: done")
+        assert b"waiting for it" not in top.raw
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}])

@@ -48,7 +48,8 @@ class Top:
         self, invocation: Invocation, store: Store, reader: Reader, screen: Screen, snapshot: Snapshot
     ) -> None:
         """Show `store` on `screen`, beginning with a snapshot that `reader` made."""
-        self._invocation = invocation
+        # What it would say on stderr would stand in the picture.
+        self._invocation = replace(invocation, quiet=True)
         self._store = store
         self._reader = reader
         self._screen = screen
