@@ -27,8 +27,6 @@ START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TWO_ATTEMPTS = RetryPolicy(max_retries=2)
 ONE_ATTEMPT = RetryPolicy(max_retries=1)
 SECOND = timedelta(seconds=1)
-PATIENCE = 20.0
-"""Seconds within which what a test waits for must have come. No test takes that long unless it fails."""
 _FREE_WORKERS = itertools.count(100)
 """Each claim is made for a worker of its own, as a worker holds one job at a time."""
 

@@ -23,9 +23,10 @@ import psycopg
 from queuectl.errors import StoreError
 from queuectl.job import JobState, NewJob
 from queuectl.store import open_store
-from tests.engine.engines import EngineProcess, until_async
+from tests.engine.engines import EngineProcess
 from tests.faults.places import ServerPlace
 from tests.postgres import a_server
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -131,7 +132,7 @@ async def at_work() -> AsyncIterator[Run]:
             await store.enqueue([NewJob("true") for _ in range(JOBS)])
         run = Run(place)
         try:
-            await until_async(run.has_begun)
+            await until(run.has_begun)
             yield run
         finally:
             os.chdir("/")

@@ -10,7 +10,7 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode
 from queuectl.cli.options import command
-from queuectl.cli.progress import has_bar, new_bar
+from queuectl.cli.progress import has_bar
 from queuectl.cli.render import emit, print_document
 from queuectl.cli.text import counted
 from queuectl.store.copying import Copied, copy
@@ -62,6 +62,8 @@ def _shown(invocation: Invocation, total: int) -> Iterator[Callable[[Copied], No
     if not has_bar(invocation):
         yield lambda _copied: None
         return
+    from queuectl.cli.bar import new_bar  # noqa: PLC0415 - slow to import, and only a terminal wants it
+
     with new_bar() as bar:
         task = bar.add_task("jobs", total=total)
         yield lambda copied: bar.update(task, completed=copied.jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import traceback
 from itertools import pairwise
@@ -11,6 +12,7 @@ import asyncclick as click
 
 from queuectl.cli.exits import ExitCode, exit_code_of
 from queuectl.cli.invocation import Output
+from queuectl.cli.streams import losable
 from queuectl.cli.text import escape
 from queuectl.errors import OutcomeUnknown, QueuectlError
 
@@ -26,6 +28,9 @@ LONGEST_USAGE = 1_000
 SHOW_TRACEBACK = 2
 """How often -v is given to see where an error came from."""
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why what a standard stream leads to takes no more. That a store does not is an error of its own."""
+
 
 def innermost(error: Exception) -> Exception:
     """Give the one error inside groups that hold nothing else: a task group wraps whatever ended it."""
@@ -35,8 +40,20 @@ def innermost(error: Exception) -> Exception:
 
 
 def report(error: Exception, *, as_json: bool, verbosity: int = 0, colour: bool | None = False) -> ExitCode:
-    """Tell on stderr what went wrong and give the exit code. With `verbosity` enough, from where."""
+    """Tell on stderr what went wrong and give the exit code. With `verbosity` enough, from where.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+    """
     code, message = describe(error)
+    with losable():
+        _tell(error, message, as_json=as_json, colour=colour)
+        if verbosity >= SHOW_TRACEBACK and not isinstance(error, click.ClickException):
+            click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
+    return code
+
+
+def _tell(error: Exception, message: str, *, as_json: bool, colour: bool | None) -> None:
     if as_json:
         ids = {"ids": error.ids} if isinstance(error, OutcomeUnknown) else {}
         click.echo(json.dumps({"error": {"code": _name(error), "message": message, **ids}}), err=True)
@@ -47,9 +64,6 @@ def report(error: Exception, *, as_json: bool, verbosity: int = 0, colour: bool 
         click.echo(message, err=True)
         for line in _hints(error):
             click.echo(line, err=True)
-    if verbosity >= SHOW_TRACEBACK and not isinstance(error, click.ClickException):
-        click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
-    return code
 
 
 def describe(error: Exception) -> tuple[ExitCode, str]:
@@ -61,6 +75,9 @@ def describe(error: Exception) -> tuple[ExitCode, str]:
             return ExitCode.USAGE, _in_a_line(error.format_message())
         case QueuectlError() if exit_code_of(error) is not ExitCode.FAULT:
             return exit_code_of(error), str(error)
+        case OSError(errno=number) if number in _UNWRITABLE:
+            advice = "make room or print elsewhere, and look before doing it again: it may be done"
+            return ExitCode.UNPRINTED, f"not all could be printed: {error.strerror}; {advice}"
         case _:
             found = " ".join(f"{type(error).__name__}: {error}".split())
             return ExitCode.FAULT, f"a fault of queuectl's own: {found}; run again with -vv for the traceback"
@@ -75,7 +92,9 @@ def _in_a_line(message: str) -> str:
 def _name(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return "usage"
-    return error.code if isinstance(error, QueuectlError) else "fault"
+    if isinstance(error, QueuectlError):
+        return error.code
+    return describe(error)[0].name.lower()
 
 
 def _hints(error: Exception) -> Sequence[str]:

@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     """The store cannot be used; it is left untouched."""
     FAULT = 70
     """A fault of queuectl's own."""
+    UNPRINTED = 74
+    """Not all could be printed; what was to be done may be done."""
     TIMED_OUT = 124
     """What was waited for did not come in time; also the job that was waited for took longer than its timeout."""
     OWN = 125
@@ -43,6 +45,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.CONFLICT: "conflict: an id or unique key is taken, a prefix ambiguous, a state wrong for that",
     ExitCode.STORE: "the store cannot be used, and is left as it is; or the outcome is unknown: the message says so",
     ExitCode.FAULT: "a fault of queuectl's own; -vv shows where",
+    ExitCode.UNPRINTED: "not all could be printed, as on a full disk; what was to be done may be done",
     ExitCode.TIMED_OUT: "what was waited for did not come in time, or the job took longer than its timeout",
     ExitCode.OWN: "where a job's exit code is expected: something that is not the command's own doing",
     ExitCode.INTERRUPTED: "Ctrl-C",

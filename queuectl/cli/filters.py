@@ -71,6 +71,13 @@ def _time_or_back(text: str) -> datetime | timedelta:
             raise InvalidTime(f"{error}; or a duration back from now, for example 2h") from error
 
 
+def _countable(ctx: click.Context, param: click.Parameter, limit: int) -> int:
+    """Refuse a number that no store can count to."""
+    if limit > sys.maxsize:
+        raise click.BadParameter(f"{limit} is too large: use at most {sys.maxsize}, or 0 for all", ctx, param)
+    return limit
+
+
 def list_options(function: Any) -> Any:
     """Add the options of a list: which jobs, how many, in which order."""
     for option in (
@@ -84,8 +91,9 @@ def list_options(function: Any) -> Any:
         ),
         click.option(
             "--limit",
-            type=click.IntRange(0, sys.maxsize),
+            type=click.IntRange(min=0),
             metavar="N",
+            callback=_countable,
             default=50,
             show_default=True,
             help="How many of the last in that order; 0 for all.",

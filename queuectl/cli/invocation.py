@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncclick as click
 
+from queuectl.cli.streams import losable
 from queuectl.errors import quote
 from queuectl.settings import Settings, environment_settings
 from queuectl.store import open_store
@@ -109,8 +110,10 @@ class Invocation:
         return not (self.quiet or self.is_json)
 
     def say(self, words: str, mark: str = "✓") -> None:
-        """Tell a person what was done, if anyone is told."""
-        if self.speaks:
+        """Tell a person what was done, if anyone is told. Words for which there is no room are lost."""
+        if not self.speaks:
+            return
+        with losable():
             click.secho(f"{mark} ", fg="red" if mark == "✗" else "green", nl=False, err=True)
             click.echo(words, err=True)
 

@@ -14,25 +14,14 @@ from queuectl.job import FINAL_STATES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.progress import Progress
-
     from queuectl.cli.invocation import Invocation
 
-__all__ = ["Display", "has_bar", "new_bar", "shown"]
+__all__ = ["Display", "has_bar", "shown"]
 
 
 def has_bar(invocation: Invocation) -> bool:
     """Tell whether someone looks on who wants a bar, and neither more nor less."""
     return sys.stderr.isatty() and not invocation.quiet and not invocation.verbosity
-
-
-def new_bar() -> Progress:
-    """Make a progress bar that counts jobs, on stderr."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal wants it
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415 - likewise
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))
 
 
 class Display:
@@ -53,6 +42,8 @@ class Bar(Display):
 
     def __init__(self) -> None:
         """Set the bar up; it is shown inside `progress`."""
+        from queuectl.cli.bar import new_bar  # noqa: PLC0415 - slow to import, and only a terminal wants it
+
         self.progress = new_bar()
         self._jobs = self.progress.add_task("jobs", total=None)
         self._done = 0

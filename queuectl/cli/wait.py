@@ -14,7 +14,7 @@ from queuectl.cli.failures import Failures
 from queuectl.cli.hints import say_what_is_missing
 from queuectl.cli.looks import looks
 from queuectl.cli.options import command, duration_option
-from queuectl.cli.progress import has_bar, new_bar
+from queuectl.cli.progress import has_bar
 from queuectl.cli.render import print_document
 from queuectl.cli.text import escape
 from queuectl.job import FINAL_STATES, JobState
@@ -106,6 +106,8 @@ async def _shown(invocation: Invocation, store: Store, count: int) -> AsyncItera
     if not has_bar(invocation):
         yield lambda job: say_ended(invocation, job)
         return
+    from queuectl.cli.bar import new_bar  # noqa: PLC0415 - slow to import, and only a terminal wants it
+
     failures = Failures()
     with new_bar() as bar:
         task = bar.add_task("jobs", total=count)

@@ -118,6 +118,13 @@ class JobStore(Protocol):
         They are read page by page: what changes meanwhile is seen or not, and no job comes twice.
         """
 
+    async def next_in_line(self, limit: int) -> list[Job]:
+        """Give jobs that will be claimed soon, at a cost that grows neither with history nor with what waits.
+
+        First the jobs that are ready, up to `limit`: from the highest priority, then by `run_at`, then by age, whatever
+        the rules of their queues are. Then those that wait for their time, up to `limit`: from the soonest.
+        """
+
     async def list_runs(self, job_id: str) -> list[Run]:
         """Give all the runs of a job from the first; one that is under way comes last and has no outcome yet.
 

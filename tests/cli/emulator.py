@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import pyte
 
-from tests.cli.shell import PATIENCE, Terminal
+from tests.cli.shell import Terminal
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     import signal

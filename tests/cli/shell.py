@@ -9,22 +9,19 @@ import pty
 import subprocess
 import sys
 import termios
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import queuectl
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import pytest
-
-PATIENCE = 30.0
-"""Seconds within which what a test waits for must have come. No test takes that long unless it fails."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +148,3 @@ def start_engine(shell: Shell, terminal: Terminal) -> None:
     shell.ok("db", "init")
     terminal.start("run", "-q")
     wait_for(lambda: shell.ok("worker", "list", "-o", "ids").lines != [])
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Look again and again until something is so: other processes set no events."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "what the test waits for did not come"
-        time.sleep(0.01)

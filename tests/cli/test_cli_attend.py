@@ -13,9 +13,10 @@ from queuectl.cli.attend import exit_code_of_job
 from queuectl.outcome import Cancelled, EngineDied
 from queuectl.retry import RetryPolicy
 from queuectl.store import open_store
-from tests.cli.shell import start_engine, wait_for
+from tests.cli.shell import start_engine
 from tests.engine.engines import Gate
 from tests.factories import add, new_engine, run_next
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from queuectl.cli.engines import find_engines
 from queuectl.errors import AmbiguousId, EngineNotFound, StoreUnavailable
 from queuectl.registration import EngineRecord
 from queuectl.store.sqlite.store import SqliteStore
-from tests.cli.shell import wait_for
 from tests.factories import START, new_engine
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -213,7 +213,7 @@ def test_there_is_one_command(queuectl: Shell, args: list[str]) -> None:
 
 
 def test_what_is_slow_to_import_is_not_imported() -> None:
-    program = "import sys; from queuectl.__main__ import run; run(sys.argv[1:]); print(*sys.modules, sep='\\n')"
+    program = "import sys; from queuectl.cli.command_line import run; run(sys.argv[1:]); print(*sys.modules, sep='\\n')"
     args = [sys.executable, "-c", program, "enqueue", "true"]
     root = str(Path(package).parents[1])
     done = subprocess.run(args, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": root}, text=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import pty
 import signal
@@ -21,9 +22,11 @@ from queuectl.cli.errors import expects_json, innermost, report
 from queuectl.cli.exits import ExitCode, exit_code_of
 from queuectl.cli.invocation import Invocation
 from queuectl.errors import JobNotFound, OutcomeUnknown, QueuectlError, StoreFull
-from tests.cli.shell import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cli.shell import Shell, Terminal
 
 ERRORS = [
@@ -162,15 +165,50 @@ def test_a_closed_pipe_is_silent(queuectl: Shell, terminal: Terminal, args: list
     assert (process.returncode, err) == (141, b"")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_a_full_disk_behind_stdout_is_told_in_one_line(queuectl: Shell, terminal: Terminal) -> None:
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A file on a disk that is full."""
+    try:
+        with Path("/dev/full").open("wb") as full:
+            yield full.fileno()
+    except FileNotFoundError:
+        pytest.skip("there is no device that is always full")
+
+
+@pytest.mark.parametrize("line", ["status", "list --limit 0", "logs job1", "enqueue true", "--help"])
+def test_a_full_disk_behind_stdout_is_told_in_one_line(
+    queuectl: Shell, terminal: Terminal, full: int, line: str
+) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "echo hi")
+    queuectl("run", "--until-idle")
+    process = terminal.start("-q", *line.split(), stdout=full)
+    _, err = process.communicate()
+    assert (process.returncode, err.count(b"\n")) == (74, 1)
+    assert b"not all could be printed: No space left on device; make room or print elsewhere" in err
+
+
+def test_a_full_disk_behind_stdout_is_told_to_programs_too(queuectl: Shell, terminal: Terminal, full: int) -> None:
     queuectl.ok("db", "init")
-    with Path("/dev/full").open("wb") as full:
-        process = terminal.start("status", stdout=full.fileno())
-        _, err = process.communicate()
-    assert process.returncode == 70
-    assert err.decode().count("\n") == 1
-    assert "No space left on device" in err.decode()
+    process = terminal.start("status", "--json", stdout=full)
+    _, err = process.communicate()
+    assert (process.returncode, json.loads(err)["error"]["code"]) == (74, "unprinted")
+
+
+@pytest.mark.parametrize(("line", "code"), [("enqueue true", 0), ("run --until-idle", 0), ("show nix", 3), ("shw", 2)])
+def test_a_full_disk_behind_stderr_changes_no_answer(
+    queuectl: Shell, terminal: Terminal, full: int, line: str, code: int
+) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    assert terminal.start(*line.split(), stderr=full).wait() == code
+
+
+def test_words_that_nobody_reads_any_more_end_a_command(queuectl: Shell, terminal: Terminal) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    codes = [terminal.start(*line.split(), stderr=write_end).wait() for line in ("enqueue true", "show nix")]
+    os.close(write_end)
+    assert codes == [141, 141]
 
 
 def test_closed_streams_are_no_danger_to_the_store(terminal: Terminal) -> None:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests.cli.shell import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     import subprocess

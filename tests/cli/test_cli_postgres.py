@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from queuectl.store.place import shown
-from tests.cli.shell import wait_for
 from tests.postgres import with_parameters
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from queuectl.store import open_store
-from tests.cli.shell import PATIENCE, wait_for
 from tests.engine.engines import Gate
 from tests.factories import add, end, new_engine, take
+from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell, Terminal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,14 @@ import psutil
 import pytest
 
 from tests.cli.emulator import Emulator
-from tests.cli.shell import wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.shell import Shell, Terminal
     from tests.engine.engines import Gate
+    from tests.postgres import Server
 
 
 def sitting(**terminal: Any) -> Emulator:
@@ -210,6 +213,40 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(queuectl: Shell) -> None
         top.until_shown("q quit")
 
 
+def test_ctrl_c_ends_it_while_it_waits_for_a_lock(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "true")
+    with sitting() as top, closing(sqlite3.connect("queuectl.db", isolation_level=None)) as stranger:
+        top.until_shown("q quit")
+        top.press("4")
+        top.until_shown("▸ job1")
+        stranger.execute("BEGIN IMMEDIATE")
+        top.press("c")
+        top.until_shown("cancel job1? y/n")
+        top.press("y")
+        top.until_hidden("cancel job1?")
+        top.press("\x03")
+        assert top.until_ended() == 130
+        assert top.is_given_back
+
+
+def test_that_a_server_is_waited_for_is_not_said_over_the_picture(queuectl: Shell, server: Server) -> None:
+    environ = {"QUEUECTL_DB": server.url, "QUEUECTL_BUSY_TIMEOUT": "500ms"}
+    queuectl.ok("enqueue", "--id", "job1", "true", environ=environ)
+    with sitting(columns=120, environ=environ) as top:
+        top.until_shown("q quit")
+        top.press("4")
+        top.until_shown("▸ job1")
+        server.stop()
+        top.until_shown("cannot be used now")
+        # The second key is taken in when there is an answer to the first.
+        top.press("h?")
+        top.until_shown("queuectl top: keys")
+        server.start()
+        top.press("qh")
+        top.until_shown("hold job1: done")
+        assert b"waiting for it" not in top.raw
+
+
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}])
 def test_a_terminal_that_cannot_be_drawn_on_is_refused(environ: dict[str, str]) -> None:
     with Emulator("top", environ=environ) as top:
@@ -228,6 +265,15 @@ def test_without_a_terminal_it_is_refused_or_looks_once(queuectl: Shell, termina
     document = queuectl.ok("top", "--json").json
     assert [job["id"] for job in document["waiting"]] == ["job1"]
     assert (document["jobs"]["pending"], document["running"], document["engines"]) == (1, [], [])
+
+
+@pytest.mark.usefixtures("any_kind_of_store")
+def test_jobs_that_are_next_are_shown_behind_any_number_of_newer_ones(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "next", "true")
+    queuectl.ok("enqueue", "--id", "later", "--delay", "1h", "true")
+    queuectl.ok("enqueue", "--queue", "bulk", "-", stdin=b"true\n" * 101)
+    queuectl.ok("cancel", "--queue", "bulk")
+    assert [job["id"] for job in queuectl.ok("top", "--json").json["waiting"]] == ["next", "later"]
 
 
 def test_an_interval_has_a_least() -> None:

@@ -11,24 +11,16 @@ import pytest
 
 from queuectl.store import open_store
 from queuectl.store.liveness import this_process
-from tests.cli.shell import start_engine, wait_for
-from tests.engine.engines import Gate
+from tests.cli.emulator import Emulator
+from tests.cli.shell import start_engine
 from tests.factories import new_engine
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.cli.shell import Shell, Terminal
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """The named pipe ``gate``, from which commands read a line to wait for it."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
+    from tests.engine.engines import Gate
 
 
 @pytest.fixture
@@ -139,6 +131,15 @@ def test_a_terminal_shows_a_bar_and_names_what_failed(ended: Shell, terminal: Te
     assert shown.count("dead, exit code 3") == 9
     assert "✗ bad: dead, exit code 7" in shown
     assert terminal.on_screen("wait", "good", "-v") == (0, "✓ good: completed\r\n")
+
+
+def test_a_bar_that_a_signal_ends_leaves_the_cursor_to_be_seen(queuectl: Shell) -> None:
+    queuectl.ok("enqueue", "--id", "job1", "--delay", "1h", "true")
+    with Emulator("wait", "job1") as terminal:
+        terminal.until_shown("0/1")
+        terminal.signal(signal.SIGTERM)
+        assert terminal.until_ended() == -signal.SIGTERM
+        assert not terminal.screen.cursor.hidden
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_job(queuectl: Shell, terminal: Terminal, gate: Gate) -> None:

@@ -13,7 +13,7 @@ from tests.cli.shell import Terminal
 PROBE = """
 import sys
 before = set(sys.modules)
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 assert run(sys.argv[1:]) == 0
 print("loaded", *(set(sys.modules) - before))
 """
@@ -28,6 +28,10 @@ ONLY_FOR_READERS = {
     *("queuectl.store.sqlite.claims", "queuectl.store.sqlite.engines", "queuectl.store.sqlite.figures"),
 }
 ONCE_IN_A_STORES_LIFE = {"importlib.resources", "queuectl.store.migrate", "queuectl.store.sqlite.upgrade"}
+FOR_EVERY_COMMAND = {
+    f"queuectl.cli.{name}"
+    for name in ("command_line", "exits", "interrupt", "invocation", "main", "options", "streams", "terminal")
+}
 NEVER = {"tempfile", "zipfile", "zoneinfo"}
 
 
@@ -56,12 +60,8 @@ def test_storing_a_job_loads_nothing_else(words: list[str]) -> None:
     # A program with its arguments is kept as JSON.
     superfluous |= NEVER | (ONLY_FOR_SOME_JOBS if len(words) == 1 else set())
     assert loaded & superfluous == set()
-    assert {name for name in loaded if name.startswith("queuectl.cli.")} == {
-        f"queuectl.cli.{name}"
-        for name in (
-            *("enqueue", "exits", "invocation", "job_options", "main", "options", "receipts", "render", "terminal"),
-        )
-    }
+    own = {f"queuectl.cli.{name}" for name in ("enqueue", "job_options", "receipts", "render")}
+    assert {name for name in loaded if name.startswith("queuectl.cli.")} == FOR_EVERY_COMMAND | own
 
 
 @pytest.mark.usefixtures("_store")
@@ -73,6 +73,4 @@ def test_looking_loads_no_engine_and_no_tables(args: list[str], terminal: Termin
 
 def test_help_loads_no_command() -> None:
     loaded = loaded_by("--help")
-    assert {name for name in loaded if name.startswith("queuectl.cli.")} == {
-        f"queuectl.cli.{name}" for name in ("exits", "invocation", "main", "options", "terminal")
-    }
+    assert {name for name in loaded if name.startswith("queuectl.cli.")} == FOR_EVERY_COMMAND

@@ -20,9 +20,10 @@ from queuectl.engine.posix_spawn import has_posix_spawn
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
 from queuectl.store.ids import new_id
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from queuectl.outcome import Outcome
 
@@ -111,13 +112,6 @@ async def run(spec: CommandSpec) -> tuple[Outcome, RunOutput]:
     command = await started(spec)
     outcome = await command.wait()
     return outcome, assemble(command.take_output().chunks)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Look again and again until the condition holds, at most for as long as any test may take."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.005)
 
 
 async def first_word(command: RunningCommand) -> str:

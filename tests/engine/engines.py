@@ -20,20 +20,18 @@ from queuectl.engine.services.heartbeat import BEATS_PER_LEASE
 from queuectl.events import Event, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import until
 from tests.factories import record_of
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from queuectl.errors import StoreError
     from queuectl.store.base import Store
 
 E = TypeVar("E")
 
-DEADLINE = 60.0
-"""Seconds after which what a test waits for does not come any more. Only a test that fails takes that long."""
 LONG = timedelta(hours=1)
 MARK = "ENGINE_TEST_FOLDER"
 """A variable of the engine's environment, and so of its commands', that tells to which test they belong."""
@@ -80,7 +78,7 @@ class RunningEngine:
 
     async def event(self, kind: type[E], job: str | None = None, count: int = 1) -> E:
         """Wait for the event, or the `count`-th of its kind."""
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             while len(found := self.log.of(kind, job)) < count:
                 assert not self._task.done() or self._task.result() is None, f"the engine ended without {kind}"
                 self.log.changed.clear()
@@ -99,7 +97,7 @@ class RunningEngine:
 
     async def report(self) -> EngineReport:
         """Wait for the engine's end."""
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             return await asyncio.shield(self._task)
 
     @property
@@ -108,7 +106,7 @@ class RunningEngine:
 
     async def close(self) -> None:
         self.engine.stop("the test is over")
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait([self._task])
 
 
@@ -223,13 +221,6 @@ def lines_in(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-async def until_async(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Look again and again until the condition holds."""
-    async with asyncio.timeout(DEADLINE):
-        while not await condition():  # noqa: ASYNC110 - other processes set no events
-            await asyncio.sleep(0.005)
-
-
 async def a_lease_goes_by(store: Store, engine_id: str) -> None:
     """Wait until an engine has beaten often enough to take others for dead."""
     wanted = (await record_of(store, engine_id)).beats + BEATS_PER_LEASE + 1
@@ -237,7 +228,7 @@ async def a_lease_goes_by(store: Store, engine_id: str) -> None:
     async def has_beaten() -> bool:
         return (await record_of(store, engine_id)).beats >= wanted
 
-    await until_async(has_beaten)
+    await until(has_beaten)
 
 
 def strays(folder: Path) -> list[psutil.Process]:

@@ -10,8 +10,8 @@ from queuectl.events import DrainStarted, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.outcome import Cancelled
 from queuectl.transition import Action
-from tests.engine.commands import until
 from tests.engine.engines import lines_in, run_until_idle, running_engine, strays
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,9 +35,9 @@ from tests.engine.commands import (
     run,
     shell,
     started,
-    until,
 )
 from tests.engine.limits import no_descriptors_left
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,8 +26,8 @@ from tests.engine.commands import (
     run,
     shell,
     started,
-    until,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,9 @@ from queuectl.engine import Engine
 from queuectl.events import DrainStarted, EngineStarted, JobClaimed, StopForced
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
-from tests.engine.commands import linux_only, until
+from tests.engine.commands import linux_only
 from tests.engine.engines import engine_process, lines_in, running_engine, strays
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from queuectl.events import Event

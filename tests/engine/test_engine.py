@@ -16,9 +16,10 @@ from queuectl.events import EngineStarted, EngineStopped, JobClaimed, JobFinishe
 from queuectl.job import JobState, NewJob
 from queuectl.outcome import Exited, TimedOut
 from queuectl.output import RunOutput
-from tests.engine.commands import open_descriptors, until
+from tests.engine.commands import open_descriptors
 from tests.engine.engines import lines_in, run_until_idle, running_engine
 from tests.factories import SECOND, START
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from queuectl.store.base import Store

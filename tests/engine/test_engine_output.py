@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from queuectl.events import JobFinished
 from queuectl.job import NewJob
-from tests.engine.commands import MIB, linux_only, until
-from tests.engine.engines import engine_process, run_until_idle, running_engine, until_async
+from tests.engine.commands import MIB, linux_only
+from tests.engine.engines import engine_process, run_until_idle, running_engine
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from queuectl.store.base import Store
@@ -35,7 +36,7 @@ async def test_output_can_be_read_while_the_command_runs(store: Store, gate: Gat
         async def is_there() -> bool:
             return (await store.read_output("a", 1)).stdout == b"early\n"
 
-        await until_async(is_there)
+        await until(is_there)
         job = await store.get("a")
         assert job.pid is not None
         (under_way,) = await store.list_runs("a")

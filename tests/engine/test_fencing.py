@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 from queuectl.events import EngineFenced, EngineStarted, JobClaimed, JobFinished, JobRescued, LeaseLost
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
-from tests.engine.commands import lives, until
-from tests.engine.engines import (
-    engine_process,
-    lines_in,
-    running_engine,
-    until_async,
-)
+from tests.engine.commands import lives
+from tests.engine.engines import engine_process, lines_in, running_engine
 from tests.factories import SECOND, add, record_of
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +35,7 @@ async def fence(store: Store, engine_id: str) -> None:
     async def is_off() -> bool:
         return await store.fence(await record_of(store, engine_id))
 
-    await until_async(is_off)
+    await until(is_off)
 
 
 async def beats(store: Store, running: RunningEngine, number: int) -> None:
@@ -48,7 +44,7 @@ async def beats(store: Store, running: RunningEngine, number: int) -> None:
     async def enough() -> bool:
         return any(engine.id == running.id and engine.beats >= number for engine in await store.engines())
 
-    await until_async(enough)
+    await until(enough)
 
 
 async def test_an_engine_that_was_suspended_starts_anew_and_its_late_end_is_refused(

@@ -17,9 +17,10 @@ from queuectl.events import GuardianLost, JobFinished
 from queuectl.failpoints import VARIABLE, Failpoint
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
-from tests.engine.commands import lives, until
+from tests.engine.commands import lives
 from tests.engine.engines import LONG, engine_process, lines_in, patient_store, running_engine
 from tests.engine.limits import many_descriptors_taken
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,9 +12,9 @@ from queuectl.events import JobClaimed, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.store.base import JobFilter
 from queuectl.transition import Action
-from tests.engine.commands import until
-from tests.engine.engines import engine_process, lines_in, run_until_idle, running_engine, until_async
+from tests.engine.engines import engine_process, lines_in, run_until_idle, running_engine
 from tests.factories import SECOND, START
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +138,7 @@ async def test_a_limit_of_one_never_runs_two_though_engines_are_killed(
             [counts] = await any_store.counts()
             return counts.jobs[JobState.COMPLETED] == 20
 
-        await until_async(all_done)
+        await until(all_done)
 
     lines = [line.split() for line in lines_in(ledger)]
     ends = [number for number, (word, _) in enumerate(lines) if word == "end"]

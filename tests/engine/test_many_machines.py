@@ -17,18 +17,9 @@ from queuectl.events import EngineCutOff, JobFinished, JobRescued, StoreRecovere
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store.selection import JobFilter
-from tests.engine.commands import until
-from tests.engine.engines import (
-    LONG,
-    engine_process,
-    lines_in,
-    patient_store,
-    run_until_idle,
-    running_engine,
-    strays,
-    until_async,
-)
+from tests.engine.engines import LONG, engine_process, lines_in, patient_store, run_until_idle, running_engine, strays
 from tests.factories import SECOND, add, new_engine, take
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -107,7 +98,7 @@ async def test_an_engine_that_is_cut_off_kills_its_commands_before_others_may_ru
             await until(lambda: not strays(folder))
         # A busy machine may well cut it off once more.
         gate.open(9)
-        await until_async(partial(has_completed, store, "a"))
+        await until(partial(has_completed, store, "a"))
         assert running.id != first
 
     job = await store.get("a")

@@ -13,9 +13,10 @@ from queuectl.errors import StoreNewer
 from queuectl.events import JobFinished, NoProcessLeft, StoreRecovered, StoreWaiting
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
-from tests.engine.commands import MIB, until
-from tests.engine.engines import DEADLINE, RunningEngine, lines_in, running_engine, strays
+from tests.engine.commands import MIB
+from tests.engine.engines import RunningEngine, lines_in, running_engine, strays
 from tests.engine.limits import limit_size, no_descriptors_left
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ async def test_a_store_that_another_process_has_locked_is_waited_for(
 
     async with running_engine(store, workers=4, log=log) as running:
         await until(lambda: len(lines_in(folder / "started")) == 4)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=DEADLINE)) as stranger:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as stranger:
             stranger.execute("BEGIN IMMEDIATE")
             gate.open(4)
             assert "locked" in (await running.event(StoreWaiting)).reason

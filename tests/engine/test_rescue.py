@@ -13,17 +13,10 @@ from queuectl.events import EngineStarted, JobClaimed, JobFinished, JobRescued
 from queuectl.job import Job, JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store.liveness import this_process
-from tests.engine.commands import lives, until
-from tests.engine.engines import (
-    LONG,
-    engine_process,
-    lines_in,
-    run_until_idle,
-    running_engine,
-    strays,
-    until_async,
-)
+from tests.engine.commands import lives
+from tests.engine.engines import LONG, engine_process, lines_in, run_until_idle, running_engine, strays
 from tests.factories import SECOND, add, new_engine, printed, record_of, take
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +152,7 @@ async def test_an_engine_that_beats_is_let_be(store: Store) -> None:
             await store.beat("other")
             return (await record_of(store, running.id)).beats >= 12
 
-        await until_async(has_beaten_for_two_leases)
+        await until(has_beaten_for_two_leases)
         assert running.log.of(JobRescued) == []
         assert (await store.get("a")).claim == job.claim
 

@@ -4,8 +4,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from queuectl.job import JobState, NewJob
-from tests.engine.commands import until
 from tests.engine.engines import engine_process, lines_in
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from queuectl.engine import EngineReport
 from queuectl.events import DrainStarted, EngineStarted, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.store.liveness import this_process
-from tests.engine.commands import until
 from tests.engine.engines import LONG, run_until_idle, running_engine
 from tests.factories import SECOND, START, add, end, new_engine, take
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

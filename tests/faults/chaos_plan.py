@@ -106,6 +106,22 @@ class DeedKind(StrEnum):
     SET_QUEUE = "set queue"
 
 
+OF_CLIENTS: Mapping[DeedKind, int] = {
+    DeedKind.ENQUEUE: 50,
+    DeedKind.REPEAT: 6,
+    DeedKind.INSIST: 4,
+    DeedKind.DIE: 6,
+    DeedKind.RETRY: 14,
+    DeedKind.CANCEL: 8,
+    DeedKind.HOLD: 5,
+    DeedKind.RELEASE: 5,
+    DeedKind.DELETE: 3,
+    DeedKind.EDIT: 5,
+    DeedKind.SET_QUEUE: 4,
+}
+"""How often each kind comes, beside the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """What one client does, at a time that counts from the start of the run."""
@@ -169,7 +185,7 @@ def _deeds(rng: random.Random, seconds: float, cwd: str) -> Iterator[Deed]:
     at = 0.0
     made: list[NewJob] = []
     while (at := at + rng.expovariate(14.0)) < seconds:
-        kind: DeedKind = rng.choices([*DeedKind], [50, 6, 4, 6, 14, 8, 5, 5, 3, 5, 4])[0]
+        kind: DeedKind = rng.choices([*OF_CLIENTS], [*OF_CLIENTS.values()])[0]
         if kind is DeedKind.ENQUEUE:
             jobs = [_related(rng, _job(rng, len(made) + n, cwd), made) for n in range(rng.choice([1, 1, 1, 5]))]
             made += jobs

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from queuectl.failpoints import VARIABLE
 from queuectl.job import NewJob
 from queuectl.store import open_store
-from tests.cli.shell import PATIENCE, Terminal
+from tests.cli.shell import Terminal
 from tests.engine.engines import EngineProcess, engine_process, run_until_idle
 from tests.faults.histories import collect, keep_history
 from tests.faults.ledgers import Answer, ClientLedger, Evidence, ledgered
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from queuectl.events import EngineFenced, EngineStarted, JobClaimed, JobFinished
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import until
 from tests.engine.engines import a_lease_goes_by, lines_in, running_engine
 from tests.factories import SECOND, Clock
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from queuectl.events import EngineStarted, JobRescued, JobsPruned
 from queuectl.failpoints import VARIABLE, Failpoint
 from queuectl.job import JobState
 from queuectl.store import open_store
-from tests.cli.shell import PATIENCE, Terminal
-from tests.engine.commands import until
+from tests.cli.shell import Terminal
 from tests.engine.engines import lines_in, running_engine
 from tests.faults.checker import check
 from tests.faults.ledgers import COMMANDS, ledgered
 from tests.faults.stage import HANGS_ONCE, Stage, new_job
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
 import sqlite3
@@ -12,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.new_job import NewJob
 from queuectl.store import open_store
 from tests.factories import add, all_jobs, new_engine, printed, run_next
+from tests.faults.scale import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-SCALE = int(os.environ.get("FAULTS_SCALE", "1"))
-"""How many times what the suite does is to be done."""
 ROUNDS = 2 * SCALE
 """How often each kind of damage is done, each time elsewhere."""
 PAGE = 4096

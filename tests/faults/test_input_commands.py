@@ -18,14 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import queuectl
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.settings import SETTINGS
 from queuectl.store import open_store
 from tests.factories import add, all_jobs
 from tests.faults.hostile import ARGUMENTS, LINES
+from tests.faults.scale import SCALE
 
-SCALE = int(os.environ.get("FAULTS_SCALE", "1"))
-"""How many times what the suite does is to be done."""
 LONGEST_LINE = 3_000
 OPTIONS = (
     *("--id", "--queue", "--priority", "--run-at", "--run-after", "--delay", "--timeout", "--max-retries"),

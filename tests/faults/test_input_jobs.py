@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import re
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from queuectl.timestamp import format_time, parse_time
 from queuectl.transition import Action
 from tests.factories import add
 from tests.faults.hostile import EXISTING, LINES, SOUND_JOBS, SOUND_VALUES, VALUES, WORDS
+from tests.faults.scale import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from queuectl.new_job import NewJob
     from queuectl.store.base import Store
 
-SCALE = int(os.environ.get("FAULTS_SCALE", "1"))
-"""How many times what the suite does is to be done."""
 NOW = datetime(2030, 1, 31, 8, tzinfo=UTC)
 LONGEST_MESSAGE = 3_000
 """Characters: ten problems with one job."""

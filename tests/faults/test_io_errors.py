@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from queuectl.new_job import NewJob
 from queuectl.store import open_store
 from tests.engine.commands import linux_only
 from tests.factories import all_jobs
+from tests.faults.scale import SCALE
 from tests.faults.watched import Watched, watched
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = linux_only
 
-IS_FULL = int(os.environ.get("FAULTS_SCALE", "1")) > 1
+IS_FULL = SCALE > 1
 """Whether every single change fails once; else every so-manyth."""
 STORE = "queue.db"
 TRIES = 1_000

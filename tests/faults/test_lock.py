@@ -7,14 +7,15 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.events import EngineFenced, EngineStarted, JobFinished, StoreRecovered, StoreWaiting, WalEmptied, WalGrown
 from queuectl.job import JobState, NewJob
 from queuectl.settings import Settings
 from queuectl.store.sqlite import checkpoint, connection
-from tests.engine.commands import MIB, until
+from tests.engine.commands import MIB
 from tests.engine.engines import EventLog, lines_in, patient_store, running_engine
 from tests.factories import SECOND, all_jobs
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ from queuectl.events import JobClaimed, JobFinished, StoreRecovered, StoreWaitin
 from queuectl.job import JobState, NewJob
 from queuectl.store import open_store
 from queuectl.store.sqlite import enqueue
-from tests.engine.commands import until
 from tests.engine.engines import lines_in, running_engine, strays
 from tests.factories import add, all_jobs
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from queuectl.events import JobFinished, NoProcessLeft
 from queuectl.job import JobState, NewJob
-from tests.engine.commands import MIB, linux_only, until
+from tests.engine.commands import MIB, linux_only
 from tests.engine.engines import engine_process, lines_in, patient_store, run_until_idle, running_engine, strays
 from tests.engine.limits import no_descriptors_left, no_processes_left
 from tests.engine.test_engine_output import peak_memory
 from tests.factories import all_jobs
 from tests.faults.privileges import public_folder, without_privileges
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

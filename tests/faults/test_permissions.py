@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.events import JobFinished, StoreRecovered, StoreWaiting
 from queuectl.job import JobState
 from queuectl.store.sqlite.bell import bell_file

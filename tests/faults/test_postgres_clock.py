@@ -14,13 +14,13 @@ import psycopg
 from queuectl.job import JobState, NewJob
 from queuectl.store import open_store
 from queuectl.store.postgres.address import parse_address
-from tests.cli.shell import PATIENCE, Terminal
-from tests.engine.commands import until
-from tests.engine.engines import a_lease_goes_by, engine_process, lines_in, until_async
+from tests.cli.shell import Terminal
+from tests.engine.engines import a_lease_goes_by, engine_process, lines_in
 from tests.factories import SECOND
 from tests.faults.checker import check
 from tests.faults.ledgers import Answer, ledgered
 from tests.faults.stage import Stage, new_job
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +78,7 @@ async def completion(store: Store, job_id: str) -> None:
     async def is_completed() -> bool:
         return (await store.get(job_id)).state is JobState.COMPLETED
 
-    await until_async(is_completed)
+    await until(is_completed)
 
 
 async def test_no_clock_but_that_of_the_database_decides_anything(postgres_url: str, folder: Path, gate: Gate) -> None:

@@ -19,14 +19,15 @@ from queuectl.settings import Settings
 from queuectl.store import open_store
 from queuectl.store.postgres import connection as connection_module
 from queuectl.store.postgres.connection import connect
-from tests.engine.commands import lives, until
-from tests.engine.engines import LONG, engine_process, lines_in, patient_store, running_engine, until_async
+from tests.engine.commands import lives
+from tests.engine.engines import LONG, engine_process, lines_in, patient_store, running_engine
 from tests.factories import SECOND, record_of
 from tests.faults.checker import check
 from tests.faults.ledgers import ledgered
 from tests.faults.proxy import proxied
 from tests.faults.stage import Stage, new_job
 from tests.postgres import Server, with_parameters
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -221,7 +222,7 @@ async def test_where_no_connection_is_left_an_engine_goes_on_with_those_it_has(s
             async def has_beaten() -> bool:
                 return await beats_of(store, running.id) > before + 2
 
-            await until_async(has_beaten)
+            await until(has_beaten)
 
     assert not log.of(EngineCutOff)
 

@@ -6,7 +6,6 @@ that a power cut would have left after each step: with nothing, all, or some sec
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 from contextlib import closing
@@ -21,6 +20,7 @@ from queuectl.store import open_store
 from tests.engine.commands import linux_only
 from tests.factories import all_jobs
 from tests.faults.disk import Disk
+from tests.faults.scale import SCALE
 from tests.faults.watched import Create, Sync, Write, watched
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = linux_only
 
-SCALE = int(os.environ.get("FAULTS_SCALE", "1"))
-"""How many times what the suite does is to be done."""
 IMAGES = 100 * SCALE
 """How many of the cuts are looked at."""
 SHARES = (0, 0.5, 0.9, 1)
@@ -186,7 +184,7 @@ async def broken(files: Mapping[str, bytes], promise: Promise, folder: Path) -> 
         *(f"not completed any more: {job}" for job in promise.completed & jobs.keys() - completed),
         *(f"phantom: {job}" for job in jobs.keys() - EVERYTHING),
         *(f"not whole: {job.id}" for job in jobs.values() if not _is_whole(job)),
-        *(["half a batch"] if 0 < len(jobs.keys() & set(BATCH)) < len(BATCH) else []),
+        *("half a batch" for batch in (BATCH, LATER) if 0 < len(jobs.keys() & set(batch)) < len(batch)),
     ]
 
 

@@ -12,10 +12,11 @@ from queuectl.events import JobClaimed, JobFinished, StoreRecovered, StoreWaitin
 from queuectl.job import JobState, NewJob, OnConflict
 from queuectl.store import open_store
 from queuectl.store.sqlite.checkpoint import wal_size
-from tests.engine.commands import MIB, until
+from tests.engine.commands import MIB
 from tests.engine.engines import lines_in, running_engine, strays
 from tests.engine.limits import limit_size, no_file_beyond
 from tests.factories import all_jobs
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -13,12 +13,12 @@ from queuectl.events import JobFinished, JobRescued
 from queuectl.failpoints import Failpoint
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import until
 from tests.engine.engines import running_engine
 from tests.factories import SECOND
 from tests.faults.checker import check
 from tests.faults.ledgers import ledgered
 from tests.faults.stage import HANGS_ONCE, Stage, new_job
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,9 +18,10 @@ from queuectl.job import JobState, NewJob
 from queuectl.outcome import Exited
 from queuectl.settings import Settings
 from queuectl.store import open_store
-from tests.engine.commands import lives, until
-from tests.engine.engines import LONG, EventLog, lines_in, patient_store, running_engine, until_async
+from tests.engine.commands import lives
+from tests.engine.engines import LONG, EventLog, lines_in, patient_store, running_engine
 from tests.factories import SECOND, add, end, new_engine, printed, record_of, take
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ async def has_beaten(store: Store, running: RunningEngine, wanted: int) -> None:
     async def enough() -> bool:
         return (await record_of(store, running.id)).beats >= wanted
 
-    await until_async(enough)
+    await until(enough)
 
 
 async def test_an_engine_under_which_a_backup_is_restored_begins_anew_with_what_is_there(

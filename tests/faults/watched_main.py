@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queuectl.__main__ import run
 from queuectl.cli import enqueue, worker  # noqa: F401 - imported once, for all forks
+from queuectl.cli.command_line import run
 from queuectl.store.sqlite import checkpoint, store  # noqa: F401 - likewise
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ async def top(invocation: Invocation, interval: timedelta | None, *, once: bool)
     """Show queues, running jobs with what they print, failures, waiting jobs and engines, live on the terminal.
 
     The key ? shows the keys: to move, to see a job's output, to cancel, retry, hold and release jobs, to pause and
-    resume queues. Of each kind the newest 100 jobs are shown; pending ones, if they are among the newest 100 of all.
-    Ctrl-C and q end it and leave the jobs alone.
+    resume queues. Of each kind the newest 100 jobs are shown; of pending ones the next 100 that are due, the next 100
+    that will be, and those among the newest 100 of all jobs. Ctrl-C and q end it and leave the jobs alone.
 
     It wants a terminal. As JSON, and with --once, it prints one look.
     """

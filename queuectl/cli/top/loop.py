@@ -48,7 +48,8 @@ class Top:
         self, invocation: Invocation, store: Store, reader: Reader, screen: Screen, snapshot: Snapshot
     ) -> None:
         """Show `store` on `screen`, beginning with a snapshot that `reader` made."""
-        self._invocation = invocation
+        # What it would say on stderr would stand in the picture.
+        self._invocation = replace(invocation, quiet=True)
         self._store = store
         self._reader = reader
         self._screen = screen
@@ -61,18 +62,17 @@ class Top:
         self._keys: list[str] = []
         self._wake = asyncio.Event()
         self._is_stale = True
-        self._code: int | None = None
-        """The exit code, when it is over."""
+        self._sitting = anyio.CancelScope()
+        self._code: int = ExitCode.DONE
 
     async def run(self, rest: float) -> int:
         """Show the store until someone quits, with `rest` seconds between two looks at least; give the exit code."""
-        with self._signals(), self._screen.taken(), self._keyboard():
+        with self._signals(), self._screen.taken(), self._keyboard(), self._sitting:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, rest)
-                while self._code is None:
+                while True:
                     await self._turn()
-                tasks.cancel_scope.cancel()
-        return self._code or ExitCode.DONE
+        return self._code
 
     async def _watch(self, rest: float) -> None:
         """Say again and again that there may be something new."""
@@ -99,6 +99,8 @@ class Top:
             # What keys have moved to may want to be read.
             self._is_stale = True
             if request is not None:
+                # That it was taken in is seen, however long it takes.
+                self._draw()
                 await self._answer(request)
 
     async def _look(self) -> None:
@@ -153,8 +155,9 @@ class Top:
         self._view = replace(self._view, note=note)
 
     def _end(self, code: int) -> None:
+        """Let the sitting end with this exit code, whatever is being waited for."""
         self._code = code
-        self._wake.set()
+        self._sitting.cancel()
 
     # ── Keys and signals ─────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from queuectl.job import FINAL_STATES, JobState
 from queuectl.store.base import JobFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from queuectl.job import Job
     from queuectl.registration import QueueCounts
@@ -39,7 +39,7 @@ class Reader:
         """Look once."""
         queues = await queues_of(self._store)
         self._throughput.add(anyio.current_time(), _final([counts for _, counts in queues]))
-        pending = [job for job in await self._newest() if job.state is JobState.PENDING]
+        pending = [job for job in await self._next_and_newest() if job.state is JobState.PENDING]
         return Snapshot(
             now=self._store.now(),
             place=self._place,
@@ -52,9 +52,13 @@ class Reader:
             rate=self._throughput.rate(),
         )
 
+    async def _next_and_newest(self) -> Iterable[Job]:
+        """Read jobs among which are pending ones. No index leads to the newest of these among many others."""
+        found = (*await self._store.next_in_line(NEWEST), *await self._newest())
+        return {job.id: job for job in found}.values()
+
     async def _newest(self, *states: JobState) -> list[Job]:
-        # One state at a time, by age: so every kind of store has an index that leads to them, in order. Pending jobs
-        # have none: those are shown that are among the newest of all.
+        # One state at a time, by age: so every kind of store has an index that leads to them, in order.
         return [job async for job in self._store.list_jobs(JobFilter(states=states), limit=NEWEST)]
 
 

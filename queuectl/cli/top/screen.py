@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import termios
 import tty
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
+
+from queuectl.cli.streams import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,13 +62,11 @@ class Screen:
     def give_back(self) -> None:
         """Put the terminal back as it was. What was typed ahead is dropped: it was not meant for a shell."""
         live, self._live = self._live, None
-        try:
+        # It may have been closed: then there is nothing to give back.
+        with suppress(OSError):
             if live is not None:
                 live.stop()
-            sys.stdout.flush()
-        except OSError:
-            # It was closed. What it was to show must not be complained about at the exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        settle(sys.stdout)
         with suppress(termios.error):
             termios.tcsetattr(self.keyboard, termios.TCSAFLUSH, self._former)
 

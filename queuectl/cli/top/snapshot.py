@@ -23,7 +23,7 @@ __all__ = ["Snapshot", "snapshot_document"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A store at a glance; of each kind of jobs, the newest."""
+    """A store at a glance; of each kind of jobs the newest, and of pending ones those that are next."""
 
     now: datetime
     """By the store's clock."""

@@ -9,7 +9,7 @@ from queuectl.output import START, Chunk, RunOutput, Stream, assemble
 from queuectl.store import naming, refusals
 from queuectl.store.postgres import rows, sql
 from queuectl.store.postgres.dependencies import settle_rows
-from queuectl.store.selection import Sort
+from queuectl.store.selection import JobFilter, Sort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from queuectl.job import Job, JobState, Run
     from queuectl.output import Position
     from queuectl.store.postgres.connection import Transaction
-    from queuectl.store.selection import JobFilter
 
 
 async def resolve(transaction: Transaction, text: str) -> str:
@@ -60,6 +59,13 @@ async def find(transaction: Transaction, where: JobFilter, sort: Sort, limit: in
 async def read(transaction: Transaction, seqs: list[int], where: JobFilter) -> list[Job]:
     """Read jobs by their seqs; those that are gone, or do not fit any more, are left out."""
     return [rows.job(row) for row in await transaction.rows(sql.jobs.JOBS_BY_SEQ, fitting(where) | {"seqs": seqs})]
+
+
+async def next_in_line(transaction: Transaction, limit: int) -> list[Job]:
+    """Read jobs that will be claimed soon; see `JobStore.next_in_line`."""
+    ready = await transaction.rows(sql.claims.NEXT_IN_LINE, {"limit": limit})
+    to_come = await transaction.rows(sql.waiting.NEXT_TO_COME, {"limit": limit})
+    return await read(transaction, [row["seq"] for row in (*ready, *to_come)], JobFilter())
 
 
 def fitting(where: JobFilter) -> dict[str, Any]:

@@ -105,6 +105,10 @@ class PostgresStore:
             for job in await self._reader.run(partial(jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
                 yield job
 
+    async def next_in_line(self, limit: int) -> list[Job]:
+        """See `JobStore.next_in_line`."""
+        return await self._reader.run(partial(jobs.next_in_line, limit=limit))
+
     async def list_runs(self, job_id: str) -> list[Run]:
         """See `JobStore.list_runs`."""
         return await self._reader.run(partial(jobs.runs, job_id=job_id))

@@ -147,6 +147,11 @@ _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
 }
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether another has the lock that was wanted."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_BUSY
+
+
 def translate(error: sqlite3.Error, place: str) -> StoreError:
     """Say in the store's terms what an error of SQLite means."""
     code = getattr(error, "sqlite_errorcode", None)

@@ -77,6 +77,13 @@ def read(connection: sqlite3.Connection, seqs: list[int], where: JobFilter) -> l
     return [rows.job(row) for row in connection.execute(statement, (json.dumps(seqs), *parameters))]
 
 
+def next_in_line(connection: sqlite3.Connection, limit: int) -> list[Job]:
+    """Read jobs that will be claimed soon; see `JobStore.next_in_line`."""
+    statements = (sql.claims.NEXT_IN_LINE, sql.waiting.NEXT_TO_COME)
+    seqs = [seq for statement in statements for (seq,) in connection.execute(statement, {"limit": limit})]
+    return read(connection, seqs, JobFilter())
+
+
 def conditions(where: JobFilter) -> tuple[str, list[object]]:
     """Write a filter as SQL. No text of a user's stands in it: only marks for parameters."""
     terms, parameters = ["1"], list[object]()

@@ -6,6 +6,7 @@ import os
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from queuectl.errors import StoreLocked
@@ -34,7 +35,7 @@ __all__ = ["open_sqlite_store"]
 T = TypeVar("T", Connection, Writer)
 
 _SLICE = timedelta(seconds=1)
-"""How long a patient writer waits for a lock before it says so."""
+"""How long a writer waits for a lock before it looks whether the store is to be closed; a patient one then says so."""
 
 
 @asynccontextmanager
@@ -62,9 +63,16 @@ async def open_sqlite_store(path: Path, options: StoreOptions) -> AsyncIterator[
         if not patient and busy_timeout is None:
             with store_errors(str(path)):
                 timeout = await reader.run(_stored_busy_timeout)
-        connect = partial(Connection.open, path, busy_timeout=timeout)
-        growth = LogGrowth(path, options.on_growth)
-        writer = Writer(path, file, connect, patient=patient, on_wait=options.on_wait, growth=growth)
+        tries = max(ceil(timeout / _SLICE), 1)
+        writer = Writer(
+            path,
+            file,
+            partial(Connection.open, path, busy_timeout=timeout / tries),
+            tries=tries,
+            patient=patient,
+            on_wait=options.on_wait,
+            growth=LogGrowth(path, options.on_growth),
+        )
         await writer.open()
         async with _closing(writer):
             store = SqliteStore(path, file, reader, writer, now)

@@ -87,6 +87,10 @@ class SqliteStore:
             for job in await self._read(partial(sqlite.jobs.read, seqs=seqs[start : start + _PAGE], where=where)):
                 yield job
 
+    async def next_in_line(self, limit: int) -> list[Job]:
+        """See `JobStore.next_in_line`."""
+        return await self._read(partial(sqlite.jobs.next_in_line, limit=limit))
+
     async def list_runs(self, job_id: str) -> list[Run]:
         """See `JobStore.list_runs`."""
         return await self._read(partial(sqlite.jobs.runs, job_id=job_id))

@@ -13,7 +13,7 @@ from queuectl.store.group import GroupFailedError, GroupWriter, Rank
 from queuectl.store.sqlite import schema
 from queuectl.store.sqlite.bell import Bell
 from queuectl.store.sqlite.checkpoint import LogGrowth, checkpoint, is_due
-from queuectl.store.sqlite.connection import translate
+from queuectl.store.sqlite.connection import is_busy, translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,16 +43,21 @@ class Writer(GroupWriter[Work]):
         file: OpenedFile,
         connect: Callable[[], Awaitable[Connection]],
         *,
+        tries: int,
         patient: bool,
         on_wait: Callable[[StoreError | None], None],
         growth: LogGrowth,
     ) -> None:
-        """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass."""
+        """Write to `file`, the store at `path`; a `patient` writer tries again without end where trouble may pass.
+
+        It tries so often to get the lock, each time for as long as a connection that `connect` makes waits.
+        """
         super().__init__(str(path), patient=patient, on_wait=on_wait)
         self._path = path
         self._file = file
         self.connect = connect
         """Makes another connection like its own."""
+        self._tries = tries
         self._commits = 0
         self._growth = growth
 
@@ -93,10 +98,21 @@ class Writer(GroupWriter[Work]):
 
     async def transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
         """Do all the work in one transaction, and wake those who wait for a change."""
-        answers = await self._connection.run(partial(_run_group, self._path, self._file, units))
+        answers = await self._connection.run(partial(_run_group, self._path, self._file, units, self._begin))
         reach(Failpoint.COMMITTED)
         self._bell.ring()
         return answers
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, which others may have. Once the store is to be closed, it is not waited for any more."""
+        for left in reversed(range(self._tries)):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or self._closing.is_set() or not left:
+                    raise
+            else:
+                return
 
     async def mend(self, failure: GroupFailedError) -> None:
         """Connect anew where the connection is of no use any more."""
@@ -120,11 +136,15 @@ class Writer(GroupWriter[Work]):
 
 
 def _run_group(
-    path: Path, file: OpenedFile, units: list[Unit[Work]], connection: sqlite3.Connection
+    path: Path,
+    file: OpenedFile,
+    units: list[Unit[Work]],
+    begin: Callable[[sqlite3.Connection], None],
+    connection: sqlite3.Connection,
 ) -> list[Sequence[Any] | Exception]:
     """Run on the connection's thread: all the work in one transaction; an answer, or its error, for each unit."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        begin(connection)
         schema.check_version(connection, path)
         answers = [_run_unit(connection, unit) for unit in units]
         # Last of all, so that no client is told of a job that is stored where nobody will find it.

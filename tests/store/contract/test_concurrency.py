@@ -10,7 +10,8 @@ from queuectl.job import JobState, NewJob, OnConflict, Receipt
 from queuectl.outcome import Exited
 from queuectl.store.base import JobFilter
 from queuectl.transition import Action, Complete
-from tests.factories import PATIENCE, add, all_jobs, execution, run_next, take
+from tests.factories import add, all_jobs, execution, run_next, take
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from queuectl.store.base import Store

@@ -17,7 +17,8 @@ from queuectl.job import NewJob
 from queuectl.outcome import Cancelled, Exited
 from queuectl.registration import Look
 from queuectl.transition import Action
-from tests.factories import PATIENCE, SECOND, START, TWO_ATTEMPTS, add, end, new_engine, record_of, run_next, take
+from tests.factories import SECOND, START, TWO_ATTEMPTS, add, end, new_engine, record_of, run_next, take
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

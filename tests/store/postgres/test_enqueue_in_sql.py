@@ -20,14 +20,12 @@ from queuectl.new_job import ID_ALPHABET, NewJob, Spec
 from queuectl.store import open_store
 from queuectl.transition import Action
 from tests.factories import all_jobs, claim_next, end, new_engine, take
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from queuectl.store.postgres.store import PostgresStore
-
-PATIENCE = 30.0
-"""Seconds within which what a test waits for must have come. No test takes that long unless it fails."""
 
 GOOD: list[dict[str, Any]] = [
     {"command": "echo hi"},

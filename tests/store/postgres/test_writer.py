@@ -16,7 +16,8 @@ from queuectl.store import open_store
 from queuectl.store.postgres import connection as connection_module
 from queuectl.store.postgres import sql
 from queuectl.store.postgres.connection import Connection, Transaction, connect
-from tests.factories import PATIENCE, add, all_jobs, end, new_engine, take
+from tests.factories import add, all_jobs, end, new_engine, take
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

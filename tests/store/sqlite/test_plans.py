@@ -43,11 +43,12 @@ CHORES: dict[str, Callable[[sqlite3.Connection], object]] = {
     "look": lambda connection: engines.look(connection, "e1", None, 4, NOW),
     "is_idle": lambda connection: engines.is_idle(connection, None, NOW),
     "orphans": lambda connection: engines.orphans(connection, ["e2"]),
+    "next_in_line": lambda connection: jobs.next_in_line(connection, 100),
 }
 
 
 @pytest.mark.parametrize("chore", CHORES)
-def test_what_engines_do_all_the_time_never_reads_all_jobs(connection: sqlite3.Connection, chore: str) -> None:
+def test_what_is_asked_all_the_time_never_reads_all_jobs(connection: sqlite3.Connection, chore: str) -> None:
     connection.execute("INSERT INTO engines VALUES ('e1', 'h', '', '', 1, '', 1, 30000, NULL, '1', 0, 0, 0, 0)")
     statements: list[str] = []
     connection.set_trace_callback(statements.append)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from queuectl.__main__ import run
+from queuectl.cli.command_line import run
 from queuectl.errors import StoreNewer
 from queuectl.job import JobState, NewJob
 from queuectl.job_changes import JobChanges

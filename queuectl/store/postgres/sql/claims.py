@@ -85,6 +85,17 @@ Parameters: engine_id, workers, wanted (their number), queues (NULL for all), la
 (how many of each queue are looked at), now. Rows: the jobs, in no order, each with its place in it.
 """
 
+NEXT_IN_LINE = f"""
+WITH RECURSIVE {OPEN}
+SELECT head.seq FROM open CROSS JOIN LATERAL (
+    SELECT seq, priority, run_at FROM jobs
+    WHERE ready AND jobs.queue = open.queue
+    ORDER BY priority DESC, run_at, seq LIMIT %(limit)s
+) AS head
+ORDER BY head.priority DESC, head.run_at, head.seq LIMIT %(limit)s
+"""
+"""Parameters: limit. Rows: the seqs of the first ready jobs of all queues."""
+
 HEADS = """
 SELECT head.seq, head.queue, head.priority, head.concurrency_key, head.concurrency_limit
 FROM unnest(%(names)s::text[]) AS open (queue)

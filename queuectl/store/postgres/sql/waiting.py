@@ -21,6 +21,9 @@ SELECT coalesce(bool_or(concurrency_key IS NOT NULL), false) AS some_have_keys F
 The bound keeps the transaction short where a flood becomes due at once; the next claim goes on.
 """
 
+NEXT_TO_COME = f"SELECT seq FROM jobs WHERE {WAITING} ORDER BY run_at LIMIT %(limit)s"
+"""Parameters: limit. Rows: seqs."""
+
 LOOK = f"""
 SELECT
     (

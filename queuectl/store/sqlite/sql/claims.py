@@ -96,6 +96,17 @@ ORDER BY priority DESC, queue <= :last_queue, queue LIMIT 1
 """
 """Parameters: queues (a JSON array), last_queue. Row: the job that is next, in the order of TAKE."""
 
+NEXT_IN_LINE = f"""
+WITH RECURSIVE open (queue) AS ({ALL_QUEUES})
+SELECT jobs.seq FROM open CROSS JOIN jobs ON jobs.seq IN (
+    SELECT first.seq FROM jobs AS first
+    WHERE first.ready = 1 AND first.queue = open.queue
+    ORDER BY first.priority DESC, first.run_at, first.seq LIMIT :limit
+)
+ORDER BY priority DESC, run_at, jobs.seq LIMIT :limit
+"""
+"""Parameters: limit. Rows: the seqs of the first ready jobs of all queues."""
+
 TAKE_ONE = f"""
 UPDATE jobs SET
     state = 'processing', ready = 0, engine_id = :engine_id, worker = :worker,

@@ -29,6 +29,9 @@ SELECT count(*) FROM (
 NEXT_DUE = f"SELECT min(run_at) FROM jobs WHERE {WAITING} AND run_at > ?"
 """Parameters: now."""
 
+NEXT_TO_COME = f"SELECT seq FROM jobs WHERE {WAITING} ORDER BY run_at LIMIT :limit"
+"""Parameters: limit. Rows: seqs."""
+
 IS_ANY_PARKED = f"SELECT EXISTS (SELECT 1 FROM jobs WHERE parked = 1 AND {KEYED} {{and_queue}})"
 """Parameters: those of `and_queue`."""
 
