@@ -19,6 +19,7 @@ __all__ = [
     "EngineStarted",
     "EngineStopped",
     "Event",
+    "GuardianBack",
     "GuardianLost",
     "GuardianStruck",
     "JobClaimed",
@@ -91,6 +92,11 @@ class GuardianLost:
     """The process that kills this engine's commands when the engine cannot is not there; another one is started."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianBack:
+    """Another guardian is there, and was told of all that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,7 @@ Event: TypeAlias = (
     | EngineStopped
     | EngineFenced
     | EngineCutOff
+    | GuardianBack
     | GuardianLost
     | GuardianStruck
     | JobClaimed

@@ -79,16 +79,19 @@ class Guardian:
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         """Have a guardian, and another one when it dies, until cancelled."""
+        was_lost = False
         while True:
             try:
                 with self._child():
+                    if was_lost:
+                        self._emit(events.GuardianBack())
                     task_status.started()
                     await self._died.wait()
                 reason = "it died"
             except OSError as error:
                 reason = str(error)
                 task_status.started()
-            task_status = anyio.TASK_STATUS_IGNORED
+            was_lost, task_status = True, anyio.TASK_STATUS_IGNORED
             self._emit(events.GuardianLost(reason))
             await anyio.sleep(_AGAIN)
 

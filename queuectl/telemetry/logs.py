@@ -17,6 +17,7 @@ from queuectl.events import (
     EngineFenced,
     EngineStarted,
     EngineStopped,
+    GuardianBack,
     GuardianLost,
     GuardianStruck,
     JobClaimed,
@@ -93,6 +94,8 @@ def _write(event: Event) -> None:
             _log_engine(event)
         case GuardianLost(reason=reason):
             _log.warning("nobody guards the running jobs; starting another guardian", reason=reason)
+        case GuardianBack():
+            _log.warning("a guardian watches over the running jobs again")
         case GuardianStruck(running=running):
             _log.warning("too long without a heartbeat; the guardian has killed what ran", running=running)
         case JobsPruned(count=count):

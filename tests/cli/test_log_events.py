@@ -52,6 +52,7 @@ EVENTS: list[tuple[events.Event, str, str]] = [
     (events.EngineFenced("e"), "warning", "taken for dead by others; starting anew"),
     (events.EngineCutOff("e"), "warning", "cut off from the store; running jobs are killed before others take them"),
     (events.GuardianLost("it died"), "warning", "nobody guards the running jobs; starting another guardian"),
+    (events.GuardianBack(), "warning", "a guardian watches over the running jobs again"),
     (events.GuardianStruck(2), "warning", "too long without a heartbeat; the guardian has killed what ran"),
     (events.JobClaimed(JOB), "debug", "job claimed"),
     (events.JobFinished(JOB, outcome.Exited(0), JobState.COMPLETED, SECOND), "info", "job completed"),
