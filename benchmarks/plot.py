@@ -24,6 +24,7 @@ OURS = "queuectl"
 COLOURS = ("#c1272d", "#0000a7", "#008176", "#7b4fa3", "#d98b00", "#555555")
 """The first is queuectl's. They differ in lightness too."""
 MARKERS = "osD^vP"
+DASHES = ("-", "--", "-.", ":", (0, (6, 1)), (0, (2, 4)))
 
 
 def svg_file(text: str) -> Path:
@@ -71,7 +72,7 @@ def _draw_backlog(axes: Axes, rows: Sequence[Row], systems: dict[str, Curve]) ->
         # The small queue alone is the same for all.
         alone = (0, statistics.median(row.case["share_alone"] for row in rows))
         kinds.setdefault(row.case["kind"], [alone]).append((row.case["size"], row.case["share"]))
-    for (kind, points), marker, dashes in zip(kinds.items(), MARKERS, ("-", "--", "-."), strict=False):
+    for (kind, points), marker, dashes in zip(kinds.items(), MARKERS, DASHES, strict=False):
         label = f"{OURS}, {kind}"
         axes.plot(*zip(*points, strict=True), label=label, marker=marker, linestyle=dashes, color=COLOURS[0])
     for (name, curve), style in zip(systems.items(), _styles(), strict=False):
@@ -79,6 +80,7 @@ def _draw_backlog(axes: Axes, rows: Sequence[Row], systems: dict[str, Curve]) ->
             axes.axhline(dict(curve)[workers], color=style["color"], linewidth=1.2, linestyle=":")
     sizes = sorted({size for points in kinds.values() for size, _ in points})
     axes.set_xscale("symlog", linthresh=max(min(sizes[1:], default=10) / 10, 1))
+    axes.set_xlim(left=0)
     axes.set_xticks(sizes, [_thousands(size) for size in sizes])
     axes.minorticks_off()
     title = f"… beside other jobs in the store, W={workers}" if rows else "no backlog was measured"
