@@ -15,7 +15,7 @@ what it ran, how often, and how far the figures lay apart:
 `many`          a thousand commands that run together, and the heartbeat meanwhile
 `soak`          minutes at full speed: memory, log, file, heartbeat
 `peers`         other queues on the same work as `drain`
-`scale`         several engines on one PostgreSQL server, beside procrastinate; how its tables grow
+`scale`         several engines on one PostgreSQL server, beside other queues; how its tables grow
 ==============  =======================================================================================
 
 What they have in common: `benchmark` (options, running alone), `figures` (medians, spreads, goals), `stores` (making

@@ -6,10 +6,13 @@ import asyncio
 
 import procrastinate
 
-__all__ = ["NOTHING", "SHELL", "fill", "work_off"]
+__all__ = ["DONE", "NOTHING", "SHELL", "fill", "work_off"]
 
 NOTHING, SHELL = "nothing", "shell"
 """The tasks that there are."""
+
+DONE = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
+"""Row: how many were run."""
 
 
 async def _nothing() -> None:

@@ -1,12 +1,12 @@
-"""How many engines one PostgreSQL server carries, beside procrastinate, and whether its tables stay small.
+"""How many engines one PostgreSQL server carries, beside other queues, and whether its tables stay small.
 
     python -m benchmarks.scale [--jobs 50000] [--engines 1 2 4 8] [--workers 64] [--rounds 3] [--retained 1000000]
 
 Each engine is a process of its own. `alone` is the store without processes, as in `claims`: in each round all engines
-together work off a fresh store, and then as many workers of procrastinate a tenth of the jobs, as tasks that do
-nothing. `true` is the same with that command, through a shell, by engines as they are. At last the store works off
-`--retained` jobs, of which it keeps no more than a tenth; the figure is the size of its tables and indexes at the
-end, as a multiple of what it was in the middle, and 1 if nothing bloats.
+together work off a fresh store, and then as many workers of procrastinate, and of pgqueuer, a tenth of the jobs, as
+tasks that do nothing. `true` is the same with that command, through a shell, by engines as they are. At last the store
+works off `--retained` jobs, of which it keeps no more than a tenth; the figure is the size of its tables and indexes at
+the end, as a multiple of what it was in the middle, and 1 if nothing bloats.
 
 The server is one of the benchmark's own, on which every commit is synced, or the one that QUEUECTL_TEST_POSTGRES names.
 """
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from benchmarks import peer_procrastinate, stores
+from benchmarks import peer_pgqueuer, peer_procrastinate, stores
 from benchmarks.benchmark import Benchmark, NothingMeasured, say
 from benchmarks.drain import COMMAND
 from benchmarks.figures import Figure, Row, at_least, at_most
@@ -34,8 +34,9 @@ from tests.postgres import NoServer, a_database, with_parameters
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from multiprocessing.synchronize import Barrier
+    from types import ModuleType
 
 __all__ = ["BENCHMARK"]
 
@@ -44,8 +45,9 @@ SCHEMA, PEERS_SCHEMA = "scale", "scale_peer"
 ALONE = at_least(8_000)
 BESIDE = at_least(10)
 GROWTH = at_most(1.25)
+PEERS: Mapping[str, ModuleType] = {"procrastinate": peer_procrastinate, "pgqueuer": peer_pgqueuer}
 PEERS_SHARE = 10
-"""It gets so many times fewer jobs, as it takes so many times longer."""
+"""They get so many times fewer jobs, as they take so many times longer."""
 PATIENCE = 60.0
 """Seconds within which every process has begun."""
 SLICES = 10
@@ -54,8 +56,7 @@ SLICES = 10
 
 def measure(options: Namespace) -> Iterator[Row]:
     """Give two rows for each number of engines, and one for the size."""
-    # What the peer tells of each job is not for the table.
-    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    _silence_peers()
     try:
         with a_database(**DURABLE) as url:
             for engines in options.engines:
@@ -74,9 +75,9 @@ def _round(url: str, options: Namespace, engines: int) -> dict[str, float]:
     peer = partial(_peers_speed, url, engines, options.workers, few)
     return {
         "alone": _speed_alone(url, options.jobs, engines, options.workers),
-        "peer alone": peer(peer_procrastinate.NOTHING),
+        **{f"{name} alone": peer(peer=name, task=module.NOTHING) for name, module in PEERS.items()},
         "true": _speed_of_engines(url, few, engines, options.workers),
-        "peer true": peer(peer_procrastinate.SHELL),
+        **{f"{name} true": peer(peer=name, task=module.SHELL) for name, module in PEERS.items()},
     }
 
 
@@ -94,17 +95,18 @@ def _rows(options: Namespace, engines: int, rounds: list[dict[str, float]]) -> I
         case={**case, "of": "alone"},
     )
     for of, what in (("alone", "jobs that do nothing"), ("true", f"{few:,} jobs `{COMMAND}`")):
-        theirs = Figure.median([found[f"peer {of}"] for found in rounds])
-        ours = Figure.median([found[of] for found in rounds])
-        yield Row(
-            benchmark="scale",
-            ran=f"{what}, {on}, beside as many workers of procrastinate",
-            figure=Figure.median([found[of] / found[f"peer {of}"] for found in rounds]),
-            unit="times",
-            goal=BESIDE if of == "alone" else None,
-            note=f"{ours.value:,.0f} jobs/s, procrastinate {theirs.value:,.0f}",
-            case={**case, "of": f"{of}, beside procrastinate"},
-        )
+        for peer in PEERS:
+            theirs = Figure.median([found[f"{peer} {of}"] for found in rounds])
+            ours = Figure.median([found[of] for found in rounds])
+            yield Row(
+                benchmark="scale",
+                ran=f"{what}, {on}, beside as many workers of {peer}",
+                figure=Figure.median([found[of] / found[f"{peer} {of}"] for found in rounds]),
+                unit="times",
+                goal=BESIDE if of == "alone" else None,
+                note=f"{ours.value:,.0f} jobs/s, {peer} {theirs.value:,.0f}",
+                case={**case, "of": f"{of}, beside {peer}"},
+            )
 
 
 def _speed_alone(url: str, jobs: int, engines: int, workers: int) -> float:
@@ -129,13 +131,13 @@ def _speed_of_engines(url: str, jobs: int, engines: int, workers: int) -> float:
     return jobs / seconds
 
 
-def _peers_speed(url: str, engines: int, workers: int, jobs: int, task: str) -> float:
+def _peers_speed(url: str, engines: int, workers: int, jobs: int, *, peer: str, task: str) -> float:
     place = with_parameters(_fresh(url, PEERS_SCHEMA, is_ours=False), options=f"-csearch_path={PEERS_SCHEMA}")
-    asyncio.run(peer_procrastinate.fill(place, task, jobs))
-    seconds = _together(engines, partial(_peer, place, workers))
+    asyncio.run(PEERS[peer].fill(place, task, jobs))
+    seconds = _together(engines, partial(_peer, peer, place, workers))
     with psycopg.connect(place) as connection:
-        row = connection.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'").fetchone()
-    _require(row[0] if row else 0, jobs, "procrastinate")
+        row = connection.execute(PEERS[peer].DONE).fetchone()
+    _require(row[0] if row else 0, jobs, peer)
     return jobs / seconds
 
 
@@ -215,7 +217,7 @@ def _together(count: int, work: Callable[[], None]) -> float:
 
 
 def _at_once(barrier: Barrier, work: Callable[[], None]) -> None:
-    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    _silence_peers()
     barrier.wait(PATIENCE)
     work()
 
@@ -228,8 +230,14 @@ def _engine_alone(place: str, workers: int) -> None:
     asyncio.run(work_off())
 
 
-def _peer(place: str, workers: int) -> None:
-    asyncio.run(peer_procrastinate.work_off(place, workers))
+def _peer(peer: str, place: str, workers: int) -> None:
+    asyncio.run(PEERS[peer].work_off(place, workers))
+
+
+def _silence_peers() -> None:
+    """Keep from the table what they tell of each job."""
+    for peer in PEERS:
+        logging.getLogger(peer).setLevel(logging.CRITICAL)
 
 
 def add_options(parser: ArgumentParser) -> None:

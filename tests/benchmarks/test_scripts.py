@@ -51,7 +51,9 @@ ROWS: dict[str, list[dict[str, int | float | str]]] = {
     "scale": [
         {"of": "alone", "engines": 1},
         {"of": "alone, beside procrastinate"},
+        {"of": "alone, beside pgqueuer"},
         {"of": "true, beside procrastinate"},
+        {"of": "true, beside pgqueuer"},
         {"of": "size"},
     ],
 }

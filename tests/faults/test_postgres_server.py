@@ -278,7 +278,8 @@ async def test_a_failover_that_loses_the_last_moments_is_noticed(
             promote(standby)
             await running.event(EngineFenced)
             await until(lambda: len(lines_in(folder / "started")) == 2)
-            assert not lives(pid)
+            # It was killed before that; on a busy machine it takes a moment to be gone.
+            await until(lambda: not lives(pid))
             assert running.id != first_id
             job = await store.get("early")
             assert (job.state, job.engine_id, job.attempts) == (JobState.PROCESSING, running.id, 0)
