@@ -126,6 +126,8 @@ class _Chaos:
         return drained_in
 
     def close(self) -> None:
+        # Also where the run has failed: or others would be started in their places.
+        self._is_over = True
         for slot in self._slots:
             slot.engine.close()
 
