@@ -165,7 +165,8 @@ class Server:
         )
         self._guard.wait()
         _wait_for(lambda: self._is_ready or self._has_failed, "the server did not start")
-        if not self._is_ready:
+        # Not asked again whether it is ready: it goes on writing the file that tells, which may be seen half written.
+        if self._has_failed:
             raise NoServer(f"the server did not start: {_text_of(self._log)}")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
