@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,27 +27,28 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL database in which tests may do anything. One server serves them all."""
+@contextmanager
+def _loudly_skipped() -> Iterator[None]:
+    """Do without PostgreSQL where none can be had, but never in silence, and not where all has to be tested."""
     try:
-        with a_database() as url:
-            yield url
+        yield
     except NoServer as reason:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL database in which tests may do anything. One server serves them all."""
+    with _loudly_skipped(), a_database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def _own_server() -> Iterator[Server]:
-    try:
-        with a_server() as server:
-            yield server
-    except NoServer as reason:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"POSTGRESQL IS NOT TESTED: {reason}")
+    with _loudly_skipped(), a_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -172,6 +172,7 @@ class _Chaos:
                 return
             if states - FINAL_STATES == {JobState.BLOCKED}:
                 await self._unblock()
+            # Other processes set no events.
             await asyncio.sleep(0.05)
 
     async def _unblock(self) -> None:
@@ -207,11 +208,13 @@ class _Chaos:
                 engine.send(signal.SIGKILL)
             case FaultKind.STOP:
                 engine.send(signal.SIGSTOP)
+                # That long it stands still: the time is the fault.
                 await asyncio.sleep(fault.seconds)
                 engine.send(signal.SIGCONT)
             case FaultKind.TERMINATE:
                 for _ in range(fault.times):
                     engine.send(signal.SIGTERM)
+                    # Signals that are sent at once are one.
                     await asyncio.sleep(0.01)
             case FaultKind.LOCK:
                 await asyncio.to_thread(self.place.lock, fault.seconds)
@@ -287,5 +290,6 @@ def _as_json(job: NewJob) -> str:
 
 
 async def _at(moment: float, happening: Callable[[], Awaitable[None]]) -> None:
+    """Let something happen when the plan says so."""
     await asyncio.sleep(moment - time.monotonic())
     await happening()

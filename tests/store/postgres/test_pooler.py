@@ -26,6 +26,7 @@ CLIENTS = 6
 def pooler(postgres: str) -> Iterator[str]:
     """The URL of the tests' database, through PgBouncer."""
     if shutil.which(PROGRAM) is None:
+        # No package index has it: it comes from the system alone.
         pytest.skip("PGBOUNCER IS NOT TESTED: it is not installed here (apt-get install pgbouncer)")
     with running_pgbouncer(postgres) as url:
         yield url
