@@ -10,7 +10,7 @@ From Python, the store is all there is to know::
 The map, from the vocabulary to the world:
 
 ==================  ==================================================================================
-`job`               what a user asks for (`new_job`), what is kept, what became of each run
+`job`               what a user asks for (`new_job`), what is kept, what became of each run; `value`: how they are made
 `outcome`           what becomes of a command; `output`: what it prints
 `transition`        the state machine, and what follows from an outcome; `retry`: the delay before a retry
 `jobspec`           jobs as users write them; `jobtext`: the same as text; `settings`, `duration`, `timestamp`: the rest

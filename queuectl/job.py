@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from queuectl.new_job import Condition, Dependency, NewJob, OnConflict, Receipt, Spec
+from queuectl.value import value
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -58,7 +59,7 @@ class Claim:
     """Only grows."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Job(Spec):
     """A job as the store keeps it. Times are aware, in UTC, to the millisecond."""
 

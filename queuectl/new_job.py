@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queuectl.errors import InvalidJob, quote
+from queuectl.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +128,7 @@ class Spec:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewJob(Spec):
     """A job as it is handed to `enqueue`. It refuses what cannot be stored.
 
