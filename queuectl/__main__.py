@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -20,13 +19,13 @@ def main() -> NoReturn:
 
     mend_streams()
     code = run(sys.argv[1:])
+    settle(sys.stdout)
     if isinstance(settle(sys.stderr), BrokenPipeError):
         # Words that nobody reads; the interpreter would fail to print them once more, with an exit code of its own.
         code = ExitCode.CLOSED_PIPE
-    # Everything goes with the process: without this the garbage collector looks through it all first, which takes
-    # longer than the command itself.
-    gc.freeze()
-    sys.exit(code)
+    # Everything is closed and printed, and the rest goes with the process. The interpreter would take it all apart
+    # first, which takes longer than the command itself.
+    os._exit(code)
 
 
 def _end_at_ctrl_c() -> None:
