@@ -78,6 +78,8 @@ class Failpoint(StrEnum):
 
 
 _TRAP = r"(?P<name>[^=]+)=(?P<action>kill|stop|sleep:(?P<seconds>\d+(\.\d+)?))(@(?P<hit>[1-9]\d*))?"
+_TO_REST = 0.3
+"""Seconds in which a write comes to its end, whatever the machine is busy with."""
 _USE = "use name=kill, name=stop or name=sleep:SECONDS, with @N behind it for the N-th hit"
 
 
@@ -119,10 +121,15 @@ def _trap(action: str, seconds: float, hit: int) -> Callable[[Failpoint], None]:
             return
         # Not through the log: nothing of the process is to be used that may be in the middle of something.
         os.write(2, f"failpoint {failpoint}: {action}\n".encode())
-        if action.startswith("sleep"):
-            time.sleep(seconds)
+        if action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif action == "stop":
+            # A process that is suspended amid a write keeps all others from writing. So its other threads may end what
+            # they are at; nothing new is given to them meanwhile.
+            time.sleep(_TO_REST)
+            os.kill(os.getpid(), signal.SIGSTOP)
         else:
-            os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+            time.sleep(seconds)
 
     return reached
 

@@ -32,7 +32,7 @@ async def stage(path: Path) -> Stage:
     """A store with a short lease.
 
     A process that is suspended in the middle of a write keeps all others from writing until it goes on. So an engine
-    that is to be suspended elsewhere has nothing else to write then: it does not prune, and has one worker.
+    that is to be suspended elsewhere has little else to write then: it does not prune, and has one worker.
     """
     stage = Stage(path, path.parent)
     await stage.make()

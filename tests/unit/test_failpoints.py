@@ -38,13 +38,18 @@ def test_unarmed_they_are_a_function_that_does_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "act"),
-    [("kill", signal.SIGKILL), ("stop", signal.SIGSTOP), ("sleep:5", 5.0), ("sleep:0.25", 0.25)],
+    ("action", "taken"),
+    [
+        ("kill", [signal.SIGKILL]),
+        ("stop", [failpoints._TO_REST, signal.SIGSTOP]),
+        ("sleep:5", [5.0]),
+        ("sleep:0.25", [0.25]),
+    ],
 )
-def test_an_action_is_taken_once(acts: list[object], action: str, act: object) -> None:
+def test_an_action_is_taken_once(acts: list[object], action: str, taken: list[object]) -> None:
     pass_through(arm(f"job-claimed={action}"), times=3)
 
-    assert acts == [act]
+    assert acts == taken
 
 
 def test_the_hit_can_be_chosen(acts: list[object]) -> None:
