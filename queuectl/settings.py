@@ -253,7 +253,7 @@ class Settings:
         from queuectl.retry import RetryPolicy  # noqa: PLC0415 - a command that only stores a job has no use for it
 
         return RetryPolicy(
-            max_retries=self.max_retries if job.max_retries is None else job.max_retries,
+            max_retries=self.max_retries_of(job),
             backoff=self.backoff if job.backoff is None else Backoff(job.backoff),
             base=self.backoff_base if job.backoff_base is None else job.backoff_base,
             cap=self.backoff_max if job.backoff_max is None else job.backoff_max,
@@ -262,6 +262,10 @@ class Settings:
             no_retry_on=job.no_retry_on,
             max_crashes=self.max_crashes,
         )
+
+    def max_retries_of(self, job: Job) -> int:
+        """Give the number of attempts that the job is given."""
+        return self.max_retries if job.max_retries is None else job.max_retries
 
     def timeout_of(self, job: Job) -> timedelta | None:
         """Give how long an execution of the job may take; None for no limit."""

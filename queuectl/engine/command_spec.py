@@ -77,7 +77,7 @@ def _identity(job: Job, settings: Settings) -> dict[str, str]:
         "QUEUECTL_JOB_ID": job.id,
         "QUEUECTL_RUN": str(job.runs),
         "QUEUECTL_ATTEMPT": str(job.attempts + 1),
-        "QUEUECTL_MAX_RETRIES": str(settings.policy(job).max_retries),
+        "QUEUECTL_MAX_RETRIES": str(settings.max_retries_of(job)),
         "QUEUECTL_QUEUE": job.queue,
         "QUEUECTL_WORKER": str(job.worker),
         "QUEUECTL_ENGINE_ID": str(job.engine_id),

@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from queuectl.engine.command import RunningCommand, _null_device, start
 from queuectl.engine.command_spec import CommandSpec
+from queuectl.engine.fork_exec import has_fork_exec
 from queuectl.engine.pidfd_child import has_pidfds
-from queuectl.engine.posix_spawn import has_posix_spawn
 from queuectl.job import Job, JobState
 from queuectl.output import RunOutput, assemble
 from queuectl.store.ids import new_id
@@ -64,10 +64,10 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     kind = str(request.param)
     if kind != "asyncio" and not has_pidfds():
         pytest.skip("has no pidfds")
-    if kind == "pidfd" and not has_posix_spawn():
-        pytest.skip("has no posix_spawn that knows a directory")
+    if kind == "pidfd" and not has_fork_exec():
+        pytest.skip("calls its function to start a process in another way")
     monkeypatch.setattr("queuectl.engine.command.has_pidfds", lambda: kind != "asyncio")
-    monkeypatch.setattr("queuectl.engine.pidfd_child.has_posix_spawn", lambda: kind == "pidfd")
+    monkeypatch.setattr("queuectl.engine.pidfd_child.has_fork_exec", lambda: kind == "pidfd")
     return kind
 
 
