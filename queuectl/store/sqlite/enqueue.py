@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import repeat
 from operator import attrgetter, is_not
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +25,9 @@ __all__ = ["enqueue"]
 
 Row: TypeAlias = tuple[Any, ...]
 
+_AT_ONCE = 64
+"""Jobs in one statement. With each job a statement of its own, SQLite would do a third more."""
+
 
 def enqueue(
     connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
@@ -34,8 +38,10 @@ def enqueue(
     receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection), holders)
     new = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing]
     statement, row = _insertion(jobs, cwd, now)
-    # One after another, since a batch may have millions; and what most batches have nothing of, none is searched for.
-    connection.executemany(statement, (row(job, job_id) for job, job_id in new))
+    # Bit by bit, since a batch may have millions; and what most batches have nothing of, none is searched for.
+    for start in range(0, len(new), _AT_ONCE):
+        some = new[start : start + _AT_ONCE]
+        connection.execute(statement(len(some)), [value for job, job_id in some for value in row(job, job_id)])
     if any(map(_TAGS, jobs)):
         connection.executemany(sql.enqueue.TAG_JOB, ((tag, job_id) for job, job_id in new for tag in {*job.tags}))
     connection.executemany(sql.enqueue.COUNT_PENDING, Counter(job.queue for job, _ in new).items())
@@ -55,8 +61,8 @@ def _queues_of(ids: list[str], connection: sqlite3.Connection) -> dict[str, str]
     return dict(connection.execute(sql.enqueue.QUEUES_OF, (to_json(ids),)))
 
 
-def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callable[[NewJob, str], Row]]:
-    """Give an INSERT_JOB for these jobs, and what makes a job and its id the parameters.
+def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[Callable[[int], str], Callable[[NewJob, str], Row]]:
+    """Give what makes the statement for so many of these jobs, and what makes a job and its id its parameters.
 
     Most jobs leave most keys out, and a parameter that says so costs more than one with a value: so the statement has
     those columns only that are given by one of them.
@@ -74,8 +80,7 @@ def _insertion(jobs: Sequence[NewJob], cwd: str, now: int) -> tuple[str, Callabl
         always = (job_id, ready, job.queue, job.priority, run_at, now, now, is_argv, job.cwd or cwd, command)
         return always + tuple([column(job) for column in columns]) if columns else always
 
-    statement = sql.enqueue.INSERT_JOB.format(columns="".join(f", {name}" for name in given), marks=", ?" * len(given))
-    return statement, row
+    return partial(sql.enqueue.insert_jobs, tuple(given)), row
 
 
 _NONE: dict[str, Callable[[NewJob], object]] = {

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-INSERT_JOB = """
-INSERT INTO jobs (id, state, ready, queue, priority, run_at, created_at, updated_at, is_argv, cwd, command{columns})
-VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?{marks})
-"""
-"""Parameters: as `enqueue` gives them, with those columns at the end that are not left at their defaults."""
+from functools import lru_cache
+
+
+@lru_cache
+def insert_jobs(given: tuple[str, ...], jobs: int) -> str:
+    """Give the statement that inserts so many jobs, of which only some have more than what every job has.
+
+    Parameters: as `enqueue` gives them, with the columns `given` at the end, once for each job.
+    """
+    columns = ("id", "ready", "queue", "priority", "run_at", "created_at", "updated_at", "is_argv", "cwd", "command")
+    marks = ", ?" * (len(columns) + len(given))
+    one = f"('pending'{marks})"
+    return f"INSERT INTO jobs (state, {', '.join((*columns, *given))}) VALUES {', '.join([one] * jobs)}"
+
 
 COUNT_PENDING = """
 INSERT INTO counts (queue, state, jobs) VALUES (?, 'pending', ?)
