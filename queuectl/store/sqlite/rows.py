@@ -237,7 +237,7 @@ def claim(held: Claim) -> Parameters:
 
 def end_of_run(end: End, now: int) -> Row:
     """Give one end of a run, as END_COLUMNS."""
-    # For every value that is not just an int or a str, the driver looks for an adapter.
+    # For every value that is not just an int or a str, None among them, the driver looks for an adapter.
     held, execution, transition = end.claim, end.execution, end.transition
     duration, run_at = execution.duration, end.run_at
     return (
@@ -248,16 +248,16 @@ def end_of_run(end: End, now: int) -> Row:
         int(end.is_ready),
         transition.attempts,
         transition.crashes,
-        None if run_at is None else to_epoch_ms(run_at),
+        0 if run_at is None else to_epoch_ms(run_at),
         now if end.is_final else None,
-        end.error,
+        end.error or "",
         int(end.is_by_itself),
         end.exit_code,
         execution.outcome.name,
-        end.signal,
-        None if duration is None else round(duration / _MICROSECOND),
+        end.signal or 0,
+        None if duration is None else duration // _MICROSECOND,
         now,
-        end.cancel_error,
+        end.cancel_error or "",
     )
 
 
