@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from queuectl.errors import InvalidTime, quote
 from queuectl.new_job import YEARS
@@ -58,6 +59,8 @@ def to_epoch_ms(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
+# Rows that are read together have most of their times in common.
+@lru_cache(maxsize=256)
 def from_epoch_ms(milliseconds: int) -> datetime:
     """Give the time in UTC that lies so many milliseconds after the start of 1970."""
     return _EPOCH + milliseconds * _MILLISECOND

@@ -9,8 +9,7 @@ from queuectl.failpoints import Failpoint, reach
 from queuectl.job import FINAL_STATES, Claim, JobState
 from queuectl.store import refusals
 from queuectl.store.ends import End
-from queuectl.store.sqlite import keys, limited, rows, sql
-from queuectl.store.sqlite.columns import to_json
+from queuectl.store.sqlite import heads, keys, limited, rows, sql
 from queuectl.store.sqlite.dependencies import settle
 from queuectl.store.turns import QueueTurn
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["End", "QueueTurn", "claim", "end_runs", "exchange", "finish", "is_registered", "report", "rescue"]
 
-_AT_ONCE = 64
-"""Ends of runs in one statement: few enough texts of it, each of which SQLite parses once."""
-
 
 def claim(
     connection: sqlite3.Connection,
@@ -38,12 +34,18 @@ def claim(
     now: int,
 ) -> list[Job | None]:
     """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
-    held = _take(connection, workers, engine_id=engine_id, queues=queues, turn=turn, now=now)
-    if len(held) < len(workers):
-        # There is no more, or something stands in the way: only then is it worth the time to look what that is.
-        held |= _held_already(connection, engine_id, workers, now)
-        rest = [worker for worker in workers if worker not in held]
-        held |= limited.take(connection, rest, engine_id=engine_id, queues=queues, turn=turn, now=now)
+    wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
+    is_registered, holds_some, some_are_due = connection.execute(sql.claims.CLAIM_VIEW, wish).fetchone()
+    if not is_registered:
+        raise refusals.fenced(engine_id)
+    if some_are_due and not connection.execute(sql.waiting.PROMOTE_DUE, wish).rowcount:
+        raise refusals.contradicts_itself()
+    # Jobs of an earlier claim whose answer was lost.
+    jobs = list(map(rows.job, connection.execute(sql.claims.HELD_BY_WORKERS, wish))) if holds_some else []
+    busy = {job.worker for job in jobs}
+    free = [worker for worker in workers if worker not in busy]
+    jobs += _take(connection, free, engine_id=engine_id, queues=queues, turn=turn, now=now)
+    held = {job.worker: job for job in jobs}
     return [held.get(worker) for worker in workers]
 
 
@@ -55,32 +57,17 @@ def _take(
     queues: Sequence[str] | None,
     turn: QueueTurn,
     now: int,
-) -> dict[int, Job]:
-    wish = {"engine_id": engine_id, "now": now, "workers": json.dumps(workers), "last_queue": turn.last}
-    if queues is not None:
-        wish["queues"] = to_json(queues)
-    taken = connection.execute(_TAKE_ANY if queues is None else _TAKE_SERVED, wish).fetchall()
-    jobs = [rows.job(row) for row in taken]
+) -> list[Job]:
+    """Give each of these workers, which hold nothing, the next job, as far as there are any."""
+    next_jobs = heads.heads(connection, queues, turn, len(workers))
+    if any(head.is_bounded for head in next_jobs):
+        return limited.take(connection, workers, engine_id=engine_id, queues=queues, turn=turn, now=now)
+    picks = [(head.seq, worker) for head, worker in zip(next_jobs, workers, strict=False)]
+    jobs = heads.take(connection, picks, engine_id, now)
     if jobs:
-        turn.last = max(jobs, key=lambda job: job.claim_token).queue
+        turn.last = next_jobs[-1].queue
         reach(Failpoint.CLAIMING)
-    return {job.worker: job for job in jobs if job.worker is not None}
-
-
-_TAKE_ANY = sql.claims.TAKE.format(queues=sql.claims.ALL_QUEUES)
-_TAKE_SERVED = sql.claims.TAKE.format(queues=sql.claims.THESE_QUEUES)
-
-
-def _held_already(connection: sqlite3.Connection, engine_id: str, workers: Sequence[int], now: int) -> dict[int, Job]:
-    """Ready what is due, and give what these workers hold: jobs of an earlier claim whose answer was lost."""
-    wish = {"engine_id": engine_id, "workers": json.dumps(workers), "now": now}
-    is_registered, holds_some, some_are_due = connection.execute(sql.claims.CLAIM_VIEW, wish).fetchone()
-    if not is_registered:
-        raise refusals.fenced(engine_id)
-    if some_are_due and not connection.execute(sql.waiting.PROMOTE_DUE, wish).rowcount:
-        raise refusals.contradicts_itself()
-    found = connection.execute(sql.claims.HELD_BY_WORKERS, wish).fetchall() if holds_some else []
-    return {job.worker: job for job in map(rows.job, found) if job.worker is not None}
+    return jobs
 
 
 def report(
@@ -137,8 +124,8 @@ def end_runs(
 ) -> set[Claim]:
     """End runs and move their jobs on, where they are held under their claims; give those claims."""
     ended: set[Claim] = set()
-    for start in range(0, len(ends), _AT_ONCE):
-        some = ends[start : start + _AT_ONCE]
+    for start in range(0, len(ends), sql.AT_ONCE):
+        some = ends[start : start + sql.AT_ONCE]
         values = [value for end in some for value in rows.end_of_run(end, now)]
         found = connection.execute(sql.ends.finish(len(some), condition), values).fetchall()
         ended |= {Claim(*row[:3]) for row in found}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from queuectl.store import refusals
 from queuectl.store.limits import open_queue
-from queuectl.store.sqlite import keys, rows, sql
+from queuectl.store.sqlite import heads, keys, rows, sql
 from queuectl.store.sqlite.columns import to_json
 from queuectl.timestamp import from_epoch_ms, to_epoch_ms
 
@@ -42,17 +42,16 @@ def take(
     queues: Sequence[str] | None,
     turn: QueueTurn,
     now: int,
-) -> dict[int, Job]:
+) -> list[Job]:
     """Give each of these workers, which hold nothing, the next job that may start, as far as there are any."""
     opened = {queue.name: queue for queue in open_queues(connection, queues, now)}
-    taken: dict[int, Job] = {}
+    taken: list[Job] = []
     for worker in workers:
         seq = _next(connection, opened, turn, is_first=not taken)
         if seq is None:
             break
-        wish = {"seq": seq, "engine_id": engine_id, "worker": worker, "now": now}
-        [row] = connection.execute(sql.claims.TAKE_ONE, wish).fetchall()
-        taken[worker] = job = rows.job(row)
+        [job] = heads.take(connection, [(seq, worker)], engine_id, now)
+        taken.append(job)
         turn.last = job.queue
         opened[job.queue].start_one()
     _keep_buckets(connection, opened.values())

@@ -256,6 +256,13 @@ async def test_jobs_that_are_claimed_at_once_have_tokens_of_their_own(store: Sto
     assert len({job.claim_token for job in jobs}) == 20
 
 
+async def test_the_order_is_kept_however_many_are_claimed_at_once(store: Store, engine: str) -> None:
+    names = [f"job{number}" for number in range(100)]
+    await add(store, *names)
+    jobs = await asyncio.gather(*(take(store, engine) for _ in names))
+    assert [job.id for job in sorted(jobs, key=lambda job: job.claim_token)] == names
+
+
 async def test_fewer_jobs_than_claimers_leave_the_rest_with_none(store: Store, engine: str) -> None:
     await add(store, "a", "b", "c")
     claimed = await asyncio.gather(*(store.claim(engine, worker, None) for worker in range(10)))

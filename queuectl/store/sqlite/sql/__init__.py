@@ -1,4 +1,4 @@
-"""Every statement of the SQLite store, by subject and name: ``sql.claims.TAKE``.
+"""Every statement of the SQLite store, by subject and name: ``sql.claims.HEADS``.
 
 A subject is loaded when it is asked for, as the modules beside this package are, and for the same reason.
 """
@@ -48,6 +48,9 @@ __all__ = [
     "situation",
     "waiting",
 ]
+
+AT_ONCE = 32
+"""Rows of VALUES in one statement: few enough texts of all such statements that SQLite parses each of them once."""
 
 
 def __getattr__(name: str) -> ModuleType:
