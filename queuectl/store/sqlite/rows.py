@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from queuectl.errors import InvalidInput, StoreDamaged, quote
 from queuectl.job import Condition, Dependency, Job, JobState, Run
-from queuectl.new_job import Spec
 from queuectl.queue_rules import Bucket, QueueRules
 from queuectl.registration import EngineRecord, NewEngine, ProcessIdentity
 from queuectl.store.sqlite.columns import milliseconds, to_json
@@ -148,63 +147,50 @@ _COLUMNS: Mapping[str, Callable[[Any], object]] = {
 """What columns hold in place of the value itself."""
 
 
-class _Draft(Spec):
-    """A job that is being read. Its values are frozen when it becomes a `Job`; until then each is set at once.
-
-    The `__init__` of a frozen dataclass calls `object.__setattr__` for each, which is two thirds of the cost of a job.
-    """
-
-    __slots__ = Job.__slots__
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__
-
-
 @_reads
 def job(row: Row) -> Job:
     """Read a row of JOB_COLUMNS."""
-    draft: Any = _Draft()
-    draft.id = row[0]
-    draft.state = _STATES[row[1]]
-    draft.queue = row[2]
-    draft.priority = row[3]
-    draft.run_at = from_epoch_ms(row[4])
-    draft.attempts = row[5]
-    draft.runs = row[6]
-    draft.crashes = row[7]
-    draft.created_at = from_epoch_ms(row[8])
-    draft.updated_at = from_epoch_ms(row[9])
-    draft.started_at = _time(row[10])
-    draft.finished_at = _time(row[11])
-    draft.engine_id = row[12]
-    draft.worker = row[13]
-    draft.claim_token = row[14]
-    draft.pid = row[15]
-    draft.pid_start = row[16]
-    draft.exit_code = row[17]
-    draft.error = row[18]
-    draft.timeout = _duration(row[19])
-    draft.max_retries = row[20]
-    draft.backoff = row[21]
-    draft.backoff_base = row[22]
-    draft.backoff_max = _duration(row[23])
-    draft.backoff_jitter = row[24]
-    draft.retry_on = None if row[25] is None else frozenset(json.loads(row[25]))
-    draft.no_retry_on = _NO_CODES if row[26] == "[]" else frozenset(json.loads(row[26]))
-    draft.tags = () if row[28] == "[]" else tuple(json.loads(row[28]))
-    draft.cwd = row[29]
-    draft.command = tuple(json.loads(row[30])) if row[27] else row[30]
-    draft.env = {} if row[31] == "{}" else json.loads(row[31])
-    draft.stdin = row[32]
-    draft.held = bool(row[33])
-    draft.unmet = row[34]
-    draft.cancelling = bool(row[35])
-    draft.unique = row[36]
-    draft.after = () if row[37] is None else _dependencies(row[37])
-    draft.concurrency_key = row[38]
-    draft.concurrency_limit = row[39]
-    draft.__class__ = Job
-    made: Job = draft
-    return made
+    return Job(
+        id=row[0],
+        state=_STATES[row[1]],
+        queue=row[2],
+        priority=row[3],
+        run_at=from_epoch_ms(row[4]),
+        attempts=row[5],
+        runs=row[6],
+        crashes=row[7],
+        created_at=from_epoch_ms(row[8]),
+        updated_at=from_epoch_ms(row[9]),
+        started_at=_time(row[10]),
+        finished_at=_time(row[11]),
+        engine_id=row[12],
+        worker=row[13],
+        claim_token=row[14],
+        pid=row[15],
+        pid_start=row[16],
+        exit_code=row[17],
+        error=row[18],
+        timeout=_duration(row[19]),
+        max_retries=row[20],
+        backoff=row[21],
+        backoff_base=row[22],
+        backoff_max=_duration(row[23]),
+        backoff_jitter=row[24],
+        retry_on=None if row[25] is None else frozenset(json.loads(row[25])),
+        no_retry_on=_NO_CODES if row[26] == "[]" else frozenset(json.loads(row[26])),
+        tags=() if row[28] == "[]" else tuple(json.loads(row[28])),
+        cwd=row[29],
+        command=tuple(json.loads(row[30])) if row[27] else row[30],
+        env={} if row[31] == "{}" else json.loads(row[31]),
+        stdin=row[32],
+        held=bool(row[33]),
+        unmet=row[34],
+        cancelling=bool(row[35]),
+        unique=row[36],
+        after=() if row[37] is None else _dependencies(row[37]),
+        concurrency_key=row[38],
+        concurrency_limit=row[39],
+    )
 
 
 def _dependencies(text: str) -> tuple[Dependency, ...]:
