@@ -63,6 +63,7 @@ def _init(cls: type[Any]) -> Callable[..., None]:
     exec(source, names_used)  # noqa: S102 - of names of fields alone, as dataclasses do it
     init: Callable[..., None] = names_used["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
+    init.__annotations__ = {of.name: of.type for of in all_fields} | {"return": None}
     return init
 
 

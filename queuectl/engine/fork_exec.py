@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from _posixsubprocess import fork_exec
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
     finally:
         os.close(failure)
     if told:
-        os.waitpid(pid, 0)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         error = int(told.split(b":")[1], 16)
         raise OSError(error, os.strerror(error))
     return pid

@@ -25,9 +25,6 @@ __all__ = ["enqueue"]
 
 Row: TypeAlias = tuple[Any, ...]
 
-_AT_ONCE = 64
-"""Jobs in one statement. With each job a statement of its own, SQLite would do a third more."""
-
 
 def enqueue(
     connection: sqlite3.Connection, jobs: Sequence[NewJob], ids: Sequence[str], cwd: str, now: int
@@ -38,9 +35,10 @@ def enqueue(
     receipts = receipts_for(jobs, ids, _queues_of(chosen_ids(jobs), connection), holders)
     new = [(job, of.id) for job, of in zip(jobs, receipts, strict=True) if not of.existing]
     statement, row = _insertion(jobs, cwd, now)
-    # Bit by bit, since a batch may have millions; and what most batches have nothing of, none is searched for.
-    for start in range(0, len(new), _AT_ONCE):
-        some = new[start : start + _AT_ONCE]
+    # Bit by bit, since a batch may have millions, but not one by one, for which SQLite would do a third more. And what
+    # most batches have nothing of, none is searched for.
+    for start in range(0, len(new), sql.AT_ONCE):
+        some = new[start : start + sql.AT_ONCE]
         connection.execute(statement(len(some)), [value for job, job_id in some for value in row(job, job_id)])
     if any(map(_TAGS, jobs)):
         connection.executemany(sql.enqueue.TAG_JOB, ((tag, job_id) for job, job_id in new for tag in {*job.tags}))
