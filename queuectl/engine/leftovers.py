@@ -106,7 +106,10 @@ def _processes() -> Iterator[_Seen]:
             continue
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             process = psutil.Process(pid)
-            yield _Seen(process, os.getsid(pid), _mark_in(process))
+            # Before its session: a command that begins just now enters its own before it has its environment. The other
+            # way round, the session would be that of whoever starts it, and all in there would be killed.
+            mark = _mark_in(process)
+            yield _Seen(process, os.getsid(pid), mark)
 
 
 def _mark_in(process: psutil.Process) -> tuple[str | None, ...]:

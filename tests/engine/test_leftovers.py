@@ -17,9 +17,11 @@ from queuectl.engine import leftovers
 from queuectl.engine.leftovers import kill_leftovers
 from queuectl.store.liveness import start_of
 from tests.engine.commands import JOB, lives
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from queuectl.job import Job
 
@@ -92,6 +94,30 @@ async def test_what_dropped_its_environment_is_found_by_the_process_that_was_rep
 
         assert not lives(leader)
         assert not lives(child)
+
+
+async def test_who_started_one_that_begins_in_the_midst_of_a_look_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    words = shlex.join(f"{name}={value}" for name, value in marks(JOB).items())
+    begins = f"sh -c 'echo $$; read -r _ < {gate}; exec setsid env {words} {SLEEP}'"
+    with running(f"echo $$; {begins} & wait; {SLEEP}", None, pids=2) as (starter, command):
+        read = leftovers._mark_in
+
+        def begin_first(process: psutil.Process) -> tuple[str | None, ...]:
+            if process.pid == command and os.getsid(command) == starter:
+                gate.write_text("go\n")
+                wait_for(lambda: JOB.id in read(process))
+            return read(process)
+
+        monkeypatch.setattr(leftovers, "_mark_in", begin_first)
+
+        assert await kill_leftovers([JOB]) == {JOB.id: 1}
+
+        assert not lives(command)
+        assert lives(starter)
 
 
 async def test_one_that_is_stopped_is_killed_too() -> None:
