@@ -79,7 +79,7 @@ class Failpoint(StrEnum):
 
 _TRAP = r"(?P<name>[^=]+)=(?P<action>kill|stop|sleep:(?P<seconds>\d+(\.\d+)?))(@(?P<hit>[1-9]\d*))?"
 _TO_REST = 0.3
-"""Seconds in which a write comes to its end, whatever the machine is busy with."""
+"""Seconds for a write to come to its end, on a busy machine too."""
 _USE = "use name=kill, name=stop or name=sleep:SECONDS, with @N behind it for the N-th hit"
 
 

@@ -63,9 +63,9 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """Have commands started by each kind of child, and that of pidfds by each of its ways."""
     kind = str(request.param)
     if kind != "asyncio" and not has_pidfds():
-        pytest.skip("has no pidfds")
+        pytest.skip("this kernel has no pidfds")
     if kind == "pidfd" and not has_fork_exec():
-        pytest.skip("calls its function to start a process in another way")
+        pytest.skip("this Python is none whose function to start a process is known")
     monkeypatch.setattr("queuectl.engine.command.has_pidfds", lambda: kind != "asyncio")
     monkeypatch.setattr("queuectl.engine.pidfd_child.has_fork_exec", lambda: kind == "pidfd")
     return kind

@@ -291,5 +291,6 @@ def _as_json(job: NewJob) -> str:
 
 async def _at(moment: float, happening: Callable[[], Awaitable[None]]) -> None:
     """Let something happen when the plan says so."""
+    # A plan is made of times, so that a seed repeats it.
     await asyncio.sleep(moment - time.monotonic())
     await happening()

@@ -62,6 +62,7 @@ class FilePlace(Place):
     def lock(self, seconds: float) -> None:
         with closing(sqlite3.connect(self.url, isolation_level=None, timeout=60)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            # Held for so long: the time is the fault.
             time.sleep(seconds)
             connection.execute("ROLLBACK")
 
@@ -86,6 +87,7 @@ class ServerPlace(Place):
         # The server may go away meanwhile, and its lock with it.
         with suppress(psycopg.OperationalError), self._connect() as connection, connection.transaction():
             connection.execute(SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(Identifier(DEFAULT_SCHEMA, "jobs")))
+            # As above.
             time.sleep(seconds)
 
     def cut(self) -> None:
@@ -95,6 +97,7 @@ class ServerPlace(Place):
     def restart(self, seconds: float, *, is_immediate: bool) -> None:
         with self._is_away:
             self._server.stop(signal.SIGQUIT if is_immediate else signal.SIGINT)
+            # Away for so long: the time is the fault.
             time.sleep(seconds)
             self._server.start()
 
