@@ -143,6 +143,8 @@ def take_update(streams: Iterable[CappedStream]) -> OutputUpdate:
     chunks: list[Chunk] = []
     gaps: list[Gap] = []
     for stream in streams:
+        if not stream.has_news:
+            continue
         more_chunks, more_gaps = stream.take()
         chunks += more_chunks
         gaps += more_gaps

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from queuectl.cli.invocation import Invocation
+    from queuectl.events import Listener
 
 __all__ = ["Display", "has_bar", "shown"]
 
@@ -27,21 +28,23 @@ def has_bar(invocation: Invocation) -> bool:
 class Display:
     """A listener that shows an engine's events; this one in a log alone."""
 
+    def __init__(self, log: Listener) -> None:
+        self._log = log
+
     def expect(self, jobs: int) -> None:
         """Take note of how many jobs wait at the start."""
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        from queuectl.telemetry.logs import log_event  # noqa: PLC0415 - slow to import, and only engines log
-
-        log_event(event)
+        self._log(event)
 
 
 class Bar(Display):
     """A progress bar over the jobs, with the log's lines above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Listener) -> None:
         """Set the bar up; it is shown inside `progress`."""
+        super().__init__(log)
         from queuectl.cli.bar import new_bar  # noqa: PLC0415 - slow to import, and only a terminal wants it
 
         self.progress = new_bar()
@@ -70,16 +73,16 @@ class Bar(Display):
 @contextmanager
 def shown(invocation: Invocation, *, until_idle: bool) -> Iterator[Display]:
     """Give the listener that shows an engine's events, as far as ``-q`` and ``-v`` ask for it."""
-    from queuectl.telemetry.logs import configure  # noqa: PLC0415 - as above
+    from queuectl.telemetry.logs import Log  # noqa: PLC0415 - slow to import, and only engines log
 
     wants_bar = until_idle and has_bar(invocation)
     level = (
         logging.DEBUG if invocation.verbosity else logging.WARNING if wants_bar or invocation.quiet else logging.INFO
     )
-    configure(level, colour=is_terminal(sys.stderr, invocation.environ))
+    log = Log(level, colour=is_terminal(sys.stderr, invocation.environ))
     if not wants_bar:
-        yield Display()
+        yield Display(log)
         return
-    bar = Bar()
+    bar = Bar(log)
     with bar.progress:
         yield bar

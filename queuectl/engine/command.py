@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import time
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from functools import cache, partial
 from io import FileIO
 from typing import TYPE_CHECKING
@@ -44,11 +44,13 @@ async def start(spec: CommandSpec) -> RunningCommand | SpawnFailed | Interrupted
     scope takes effect only after it was handed over.
     """
     try:
-        stdin = _stdin_file(spec.stdin) if spec.stdin else nullcontext(_null_device())
+        stdin = _stdin_file(spec.stdin) if spec.stdin else _null_device()
     except OSError as error:
         return no_means_left(error)
-    with stdin as file:
-        return await _spawn(spec, file)
+    if not spec.stdin:
+        return await _spawn(spec, stdin)
+    with stdin:
+        return await _spawn(spec, stdin)
 
 
 async def _spawn(spec: CommandSpec, stdin: IO[bytes]) -> RunningCommand | SpawnFailed | Interrupted:
@@ -104,7 +106,6 @@ class RunningCommand:
             self._arm(spec.timeout.total_seconds(), partial(self.stop, TimedOut(spec.timeout)))
         self.pid = child.pid
         """The process, and its group and session."""
-        self.started_at = time.monotonic()
 
     @property
     def pid_start(self) -> str:

@@ -26,6 +26,7 @@ _KNOWN = frozenset({(3, 11), (3, 12), (3, 13)})
 _NONE = -1
 """For a descriptor or a number that is not given."""
 
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _LONGEST = 1_000
 """Bytes in which a process says why its program did not begin: ``OSError:2:noexec``, with the error in hexadecimal."""
 
@@ -48,11 +49,11 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
     try:
         try:
             pid = fork_exec(
-                [os.fsencode(word) for word in spec.argv],
-                [os.fsencode(path) for path in _candidates(spec.argv[0], spec.env)],
+                [_encode(word) for word in spec.argv],
+                [_encode(path) for path in _candidates(spec.argv[0], spec.env)],
                 False,  # noqa: FBT003 - of all these, it takes none by its name: not to close other descriptors
                 (failure_end,),
-                None if spec.cwd is None else os.fsencode(spec.cwd),  # type: ignore[arg-type] # its stub knows no bytes
+                None if spec.cwd is None else _encode(spec.cwd),  # type: ignore[arg-type] # its stub knows no bytes
                 [_assignment(name, value) for name, value in spec.env.items()],
                 stdin, _NONE, _NONE, stdout, _NONE, stderr, failure, failure_end,
                 True,  # noqa: FBT003 - to have the signals that Python ignores as they are by default
@@ -75,6 +76,11 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
     return pid
 
 
+def _encode(text: str) -> bytes:
+    # As `os.fsencode` does, which looks for what is no text in four calls more.
+    return text.encode(_ENCODING, _ERRORS)
+
+
 def _candidates(program: str, env: Mapping[str, str]) -> Iterator[str]:
     """Give where a program may be: one without a slash is searched for, seen from its own working directory."""
     if "/" in program:
@@ -87,4 +93,4 @@ def _candidates(program: str, env: Mapping[str, str]) -> Iterator[str]:
 @lru_cache(maxsize=512)
 def _assignment(name: str, value: str) -> bytes:
     # Most of an environment is the engine's own, the same for every command.
-    return os.fsencode(f"{name}={value}")
+    return _encode(f"{name}={value}")

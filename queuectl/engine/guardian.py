@@ -10,7 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
@@ -18,12 +18,12 @@ from queuectl import events
 from queuectl.outcome import Interrupted, Signalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from anyio.abc import TaskStatus
 
-    from queuectl.job import Claim
+    from queuectl.job import Job
     from queuectl.outcome import Outcome
 
 __all__ = ["LONGEST_SILENCE", "Guarded", "Guardian"]
@@ -41,29 +41,34 @@ _AGAIN = 1.0
 
 
 class Guarded:
-    """One claim under which a command is started, for as long as it runs."""
+    """A job whose command is started and runs within a block."""
 
-    def __init__(self, claim: Claim, tell: Callable[[str], None]) -> None:
-        self._words = f"{claim.job_id} {claim.engine_id} {claim.token}"
-        self._tell = tell
-        self._pid: int | None = None
+    def __init__(self, job: Job, guardian: Guardian) -> None:
+        self._job = job
+        self._guardian = guardian
+        self.pid: int | None = None
+        """The process, which is the leader of its group, once it was started."""
         self.is_struck = False
         """Whether the guardian has killed the command, or would have."""
 
-    def begin(self) -> None:
-        """Tell all that is known of it."""
-        self._tell(f"claim {self._words}")
-        if self._pid is not None:
-            self.started(self._pid)
+    def __enter__(self) -> Self:
+        """Begin: see `Guardian.begin`."""
+        self._guardian.begin(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._guardian.end(self)
 
     def started(self, pid: int) -> None:
-        """Tell the process, which is the leader of its group."""
-        self._pid = pid
-        self._tell(f"start {self._words} {pid}")
+        """Take note that the command was started."""
+        self.pid = pid
+        self._guardian.tell_start(self)
 
-    def end(self) -> None:
-        """Tell that it is over."""
-        self._tell(f"end {self._words}")
+    @property
+    def mark(self) -> str:
+        """Its claim, in words."""
+        return f"{self._job.id} {self._job.engine_id} {self._job.claim_token}"
 
 
 class Guardian:
@@ -100,18 +105,31 @@ class Guardian:
         self._confirmed = f"beat {sent}"
         self._tell(self._confirmed)
 
-    @contextmanager
-    def guarding(self, claim: Claim) -> Iterator[Guarded]:
-        """Have the command killed that is started under a claim within the block, whatever becomes of this engine."""
-        guarded = Guarded(claim, self._tell)
+    def guarding(self, job: Job) -> Guarded:
+        """Have the command killed that is started for a job within a block, whatever becomes of this engine."""
+        return Guarded(job, self)
+
+    def begin(self, guarded: Guarded) -> None:
+        """Tell of a command that is about to be started, or of one that runs.
+
+        Of the former it is told before the start: if the engine dies in the very moment after that, the environment of
+        the command gives it away.
+        """
         self._guarded.add(guarded)
-        # Told before it is started: if the engine dies in the very moment after that, its environment gives it away.
-        guarded.begin()
-        try:
-            yield guarded
-        finally:
-            self._guarded.remove(guarded)
-            guarded.end()
+        if self._process is not None:
+            self._tell(f"claim {guarded.mark}")
+        self.tell_start(guarded)
+
+    def tell_start(self, guarded: Guarded) -> None:
+        """Tell that a command was started, if it was."""
+        if self._process is not None and guarded.pid is not None:
+            self._tell(f"start {guarded.mark} {guarded.pid}")
+
+    def end(self, guarded: Guarded) -> None:
+        """Tell that a command is over, or was not started after all."""
+        self._guarded.remove(guarded)
+        if self._process is not None:
+            self._tell(f"end {guarded.mark}")
 
     def judge(self, guarded: Guarded, outcome: Outcome) -> Outcome:
         """Give what became of a guarded command, as it was killed by the guardian or as it seems."""
@@ -144,7 +162,7 @@ class Guardian:
         if self._confirmed:
             self._tell(self._confirmed)
         for guarded in tuple(self._guarded):
-            guarded.begin()
+            self.begin(guarded)
 
     def _tell(self, message: str) -> None:
         if self._process is None or self._process.stdin is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuectl.engine.child import Child, kill_and_reap
+from queuectl.engine.child_watch import QUICK, ChildWatch
 from queuectl.engine.fork_exec import has_fork_exec, spawn
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ __all__ = ["PidfdChild", "has_pidfds", "hide_descriptors"]
 
 _PIECE = 1 << 18
 """Bytes read at a time."""
-_QUICK = 0.02
-"""Seconds after which a pipe is read along. What a quicker command prints is read once, at its end: the event loop
-of a busy engine is spared two watches for most commands."""
 _TAKEN_AWAY = 255
 """The exit code, where SIGCHLD is ignored or somebody else has reaped the process. It must not look like success."""
 _STANDARD_STREAMS = frozenset({0, 1, 2})
@@ -61,13 +59,11 @@ class PidfdChild(Child):
     def __init__(self, max_output: int) -> None:
         """Keep at most `max_output` bytes of each stream."""
         super().__init__(max_output)
-        self._loop = asyncio.get_running_loop()
         self._pid: int
         self._pidfd: int
         self._returncode: int
         self._pipes: dict[int, int] = {}
         self._reads_along = False
-        self._timer: asyncio.TimerHandle
 
     async def start(self, spec: CommandSpec, stdin: IO[bytes]) -> None:
         """Start the process, without ever yielding to the event loop."""
@@ -77,7 +73,6 @@ class PidfdChild(Child):
         except BaseException:
             self._close_pipes()
             raise
-        self._timer = self._loop.call_later(_QUICK, self._read_along)
 
     def _spawn(self, spec: CommandSpec, stdin: int) -> int:
         write_ends: list[int] = []
@@ -94,7 +89,7 @@ class PidfdChild(Child):
         try:
             self._pidfd = os.pidfd_open(self._pid)
             try:
-                self._loop.add_reader(self._pidfd, self._note_exit)
+                ChildWatch.of_this_loop().begin(self, self._pidfd)
             except BaseException:
                 os.close(self._pidfd)
                 raise
@@ -114,25 +109,26 @@ class PidfdChild(Child):
 
     async def close(self) -> None:
         """Read what is in the pipes at this moment, and let go of them."""
-        self._timer.cancel()
         for number, pipe in self._pipes.items():
             self._read_rest(number, pipe)
         self._close_pipes()
 
-    def _note_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
+    def note_exit(self) -> None:
+        """Take note that the process has ended."""
         os.close(self._pidfd)
         self._returncode = _reap(self._pid)
         self._exited.set()
 
-    def _read_along(self) -> None:
+    def note_age(self) -> None:
+        """Read along from now on. What a quicker command prints is read once, at its end."""
         self._reads_along = True
+        loop = asyncio.get_running_loop()
         try:
             for number, pipe in self._pipes.items():
-                self._loop.add_reader(pipe, self._read, number)
+                loop.add_reader(pipe, self._read, number)
         except OSError:
             # The kernel can watch no more just now. Unread, a full pipe would hold the command up for good.
-            self._timer = self._loop.call_later(_QUICK, self._read_along)
+            loop.call_later(QUICK, self.note_age)
 
     def _read(self, number: int) -> None:
         # It never blocks: nobody else reads this pipe.
@@ -148,7 +144,7 @@ class PidfdChild(Child):
     def _close_pipe(self, number: int) -> None:
         pipe = self._pipes.pop(number)
         if self._reads_along:
-            self._loop.remove_reader(pipe)
+            asyncio.get_running_loop().remove_reader(pipe)
         os.close(pipe)
 
 

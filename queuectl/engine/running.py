@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queuectl.outcome import Cancelled, Interrupted
@@ -17,21 +15,31 @@ if TYPE_CHECKING:
 __all__ = ["Running", "RunningJob"]
 
 
-@dataclass(slots=True, eq=False)
 class RunningJob:
-    """A claimed job and its process."""
+    """A claimed job and its process: it counts as running within a block."""
 
-    job: Job
-    command: RunningCommand
-    is_reported: bool = False
-    """Whether the store knows of the process."""
+    def __init__(self, job: Job, command: RunningCommand, running: Running) -> None:
+        self.job = job
+        self.command = command
+        self.is_reported = False
+        """Whether the store knows of the process."""
+        self._running = running
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._running.begin(self)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._running.end(self)
 
 
 class Running:
     """What runs, so that it can be reported and stopped as a whole."""
 
     def __init__(self) -> None:
-        self._jobs: set[RunningJob] = set()
+        self._jobs: dict[tuple[str, str | None], RunningJob] = {}
+        """By the id of the job, and that of the engine at its claim."""
         self._stop: Interrupted | None = None
         self._fenced: dict[str, Interrupted] = {}
 
@@ -41,25 +49,31 @@ class Running:
 
     def __iter__(self) -> Iterator[RunningJob]:
         """Go through what runs at the moment of the call."""
-        return iter(tuple(self._jobs))
+        return iter(tuple(self._jobs.values()))
 
-    @contextmanager
-    def holding(self, job: Job, command: RunningCommand) -> Iterator[None]:
-        """Count a command as running. Where all are to stop, or its engine id was lost, it is stopped at once."""
-        running = RunningJob(job, command)
-        self._jobs.add(running)
+    def holding(self, job: Job, command: RunningCommand) -> RunningJob:
+        """Count a command as running within a block.
+
+        Where all are to stop, or its engine id was lost, it is stopped at once.
+        """
+        return RunningJob(job, command, self)
+
+    def begin(self, running: RunningJob) -> None:
+        """See `holding`."""
+        job = running.job
+        self._jobs[job.id, job.engine_id] = running
         if fenced := self._fenced.get(job.engine_id or ""):
-            command.kill(fenced)
+            running.command.kill(fenced)
         elif self._stop is not None:
-            command.stop(self._stop)
-        try:
-            yield
-        finally:
-            self._jobs.remove(running)
+            running.command.stop(self._stop)
+
+    def end(self, running: RunningJob) -> None:
+        """See `holding`."""
+        del self._jobs[running.job.id, running.job.engine_id]
 
     def is_running(self, job: Job) -> bool:
         """Tell whether a command of that job runs in the name of the engine id that holds it now."""
-        return any((other.job.id, other.job.engine_id) == (job.id, job.engine_id) for other in self._jobs)
+        return (job.id, job.engine_id) in self._jobs
 
     def stop_all(self, reason: str) -> None:
         """Stop what runs and what will be started from now on: SIGTERM, and SIGKILL after the grace."""

@@ -48,6 +48,8 @@ class Worker:
         self._asked_at = 0.0
         """When the claim was asked for, or confirmed, that the worker holds a job under."""
         self._base_env = without_own(os.environ)
+        self._fresh = context.registration.lease.total_seconds() * _FRESH
+        """Seconds for which a claim is relied on."""
 
     async def run(self) -> None:
         """Work until the engine drains."""
@@ -84,7 +86,7 @@ class Worker:
         reach(Failpoint.JOB_CLAIMED)
         if not await self._still_holds(job):
             return _not_started(Interrupted("its lease was lost"))
-        with self._context.guardian.guarding(job.claim) as guarded:
+        with self._context.guardian.guarding(job) as guarded:
             return await self._run(job, settings, guarded)
 
     async def _run(self, job: Job, settings: Settings, guarded: Guarded) -> Execution:
@@ -112,7 +114,7 @@ class Worker:
             # An older copy of the store was put in its place, and knows nothing of that run. Nor may it know the tokens
             # that were given since: both runs may have the same.
             await registration.renew(job.engine_id or "")
-        while time.monotonic() - self._asked_at > registration.lease.total_seconds() * _FRESH:
+        while time.monotonic() - self._asked_at > self._fresh:
             self._asked_at = time.monotonic()
             if not await registration.confirm(job.engine_id or ""):
                 return False

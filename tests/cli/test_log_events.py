@@ -8,18 +8,14 @@ import logging
 import os
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
-import structlog
 
 from queuectl import events, outcome
 from queuectl.job import Claim, Job, JobState
-from queuectl.telemetry.logs import configure, log_event
+from queuectl.telemetry.logs import Log
 from tests.factories import START
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 JOB = Job(
     "echo hush",
@@ -69,20 +65,24 @@ EVENTS: list[tuple[events.Event, str, str]] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
-
-
 @pytest.mark.parametrize(("event", "level", "words"), EVENTS)
 def test_an_event_is_one_line(capsys: pytest.CaptureFixture[str], event: events.Event, level: str, words: str) -> None:
-    configure(logging.DEBUG, colour=False)
-    log_event(event)
+    Log(logging.DEBUG, colour=False)(event)
     written = capsys.readouterr().err
     line = json.loads(written)
     assert (line["level"], line["event"]) == (level, words)
     assert "hush" not in written
+
+
+@pytest.mark.parametrize(("event", "level", "words"), EVENTS)
+def test_a_line_below_the_level_is_not_written(
+    capsys: pytest.CaptureFixture[str], event: events.Event, level: str, words: str
+) -> None:
+    names = ("debug", "info", "warning")
+    for least in (logging.DEBUG, logging.INFO, logging.WARNING):
+        Log(least, colour=False)(event)
+        is_written = names.index(level) >= names.index(logging.getLevelName(least).lower())
+        assert (words in capsys.readouterr().err) is is_written
 
 
 def test_every_event_is_tried() -> None:
@@ -102,8 +102,7 @@ def test_every_event_is_tried() -> None:
 def test_an_outcome_is_told_in_figures(
     capsys: pytest.CaptureFixture[str], ended: outcome.Outcome, fields: dict[str, Any]
 ) -> None:
-    configure(logging.INFO, colour=False)
-    log_event(events.JobFinished(JOB, ended, JobState.FAILED, SECOND))
+    Log(logging.INFO, colour=False)(events.JobFinished(JOB, ended, JobState.FAILED, SECOND))
     line = json.loads(capsys.readouterr().err)
     expected = {"job": "job1", "run": 2, "duration": 1.0, **fields}
     assert {key: line[key] for key in expected} == expected
@@ -115,14 +114,5 @@ def test_a_line_that_cannot_be_written_is_lost_and_nothing_more(monkeypatch: pyt
     with open(write_end, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
         nowhere = io.TextIOWrapper(pipe, write_through=True)
         monkeypatch.setattr(sys, "stderr", nowhere)
-        configure(logging.INFO, colour=False)
-        log_event(events.JobsPruned(7))
+        Log(logging.INFO, colour=False)(events.JobsPruned(7))
         nowhere.detach()  # It would be flushed once more.
-
-
-def test_what_is_below_the_level_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(logging.WARNING, colour=False)
-    for event, _, _ in EVENTS:
-        log_event(event)
-    lines = capsys.readouterr().err.splitlines()
-    assert {json.loads(line)["level"] for line in lines} == {"warning"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from queuectl.engine.child_watch import ChildWatch
 from queuectl.engine.command import RunningCommand, _null_device, start
 from queuectl.engine.command_spec import CommandSpec
 from queuectl.engine.fork_exec import has_fork_exec
@@ -72,7 +74,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 @pytest_asyncio.fixture
-async def no_leaks(kind: str) -> AsyncIterator[None]:  # noqa: ARG001 - commands of either kind
+async def no_leaks(kind: str) -> AsyncIterator[None]:
     """Let a test run commands, and see to it that it leaves neither descriptors nor children behind."""
     if has_pidfds() and sys.version_info < (3, 12):
         # The default would start a thread for each child, and reap it before a test has seen it.
@@ -80,6 +82,9 @@ async def no_leaks(kind: str) -> AsyncIterator[None]:  # noqa: ARG001 - commands
         watcher.attach_loop(asyncio.get_running_loop())
         asyncio.set_child_watcher(watcher)
     _null_device()  # Stays open from its first use on.
+    if kind != "asyncio":
+        ChildWatch.of_this_loop()  # Stays open as long as the loop.
+    gc.collect()  # What is let go of by it in the midst of the test is not the test's.
     before, others = open_descriptors(), psutil.Process().children()
     yield
     assert open_descriptors() == before
