@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO, assert_never, cast
+from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
@@ -55,7 +55,7 @@ class Log:
         """Write what is of that level, one of `logging`'s, or above."""
         self._level = level
         self._log: FilteringBoundLogger = structlog.wrap_logger(
-            structlog.PrintLogger(cast("TextIO", _Stderr())),
+            _Stderr(),
             processors=[
                 structlog.processors.add_log_level,
                 *(_console(colour=colour) if sys.stderr.isatty() else _json_lines()),
@@ -144,20 +144,15 @@ class Log:
 
 
 class _Stderr:
-    """Whatever stderr is when a line is written: a progress bar puts itself in its place while it is shown.
+    """Writes lines to whatever stderr is by then: a progress bar puts itself in its place while it is shown."""
 
-    A line that cannot be written is lost: an engine goes on where its log has no reader, or no space, any more.
-    """
-
-    def write(self, text: str) -> None:
-        """Write text."""
+    def msg(self, line: str) -> None:
+        """Write a line. One that cannot be written is lost: an engine goes on where its log has no reader or space."""
         with suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        """Hand on what was written."""
-        with suppress(OSError):
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
+
+    debug = info = warning = msg
 
 
 def _console(*, colour: bool) -> list[Processor]:
