@@ -27,6 +27,7 @@ _NONE = -1
 """For a descriptor or a number that is not given."""
 
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+"""What `os.fsencode` encodes by, which takes four calls more to look for what is no text."""
 _LONGEST = 1_000
 """Bytes in which a process says why its program did not begin: ``OSError:2:noexec``, with the error in hexadecimal."""
 
@@ -45,15 +46,16 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
         ValueError: its words cannot be handed to a process.
         OSError: it was not started.
     """
+    cwd = None if spec.cwd is None else spec.cwd.encode(_ENCODING, _ERRORS)
     failure, failure_end = os.pipe()
     try:
         try:
             pid = fork_exec(
-                [_encode(word) for word in spec.argv],
-                [_encode(path) for path in _candidates(spec.argv[0], spec.env)],
+                [word.encode(_ENCODING, _ERRORS) for word in spec.argv],
+                [path.encode(_ENCODING, _ERRORS) for path in _candidates(spec.argv[0], spec.env)],
                 False,  # noqa: FBT003 - of all these, it takes none by its name: not to close other descriptors
                 (failure_end,),
-                None if spec.cwd is None else _encode(spec.cwd),  # type: ignore[arg-type] # its stub knows no bytes
+                cwd,  # type: ignore[arg-type] # its stub knows no bytes
                 [_assignment(name, value) for name, value in spec.env.items()],
                 stdin, _NONE, _NONE, stdout, _NONE, stderr, failure, failure_end,
                 True,  # noqa: FBT003 - to have the signals that Python ignores as they are by default
@@ -76,11 +78,6 @@ def spawn(spec: CommandSpec, stdin: int, stdout: int, stderr: int) -> int:
     return pid
 
 
-def _encode(text: str) -> bytes:
-    # As `os.fsencode` does, which looks for what is no text in four calls more.
-    return text.encode(_ENCODING, _ERRORS)
-
-
 def _candidates(program: str, env: Mapping[str, str]) -> Iterator[str]:
     """Give where a program may be: one without a slash is searched for, seen from its own working directory."""
     if "/" in program:
@@ -93,4 +90,4 @@ def _candidates(program: str, env: Mapping[str, str]) -> Iterator[str]:
 @lru_cache(maxsize=512)
 def _assignment(name: str, value: str) -> bytes:
     # Most of an environment is the engine's own, the same for every command.
-    return _encode(f"{name}={value}")
+    return f"{name}={value}".encode(_ENCODING, _ERRORS)
