@@ -77,10 +77,10 @@ BEGIN
 END
 $$;
 CREATE TRIGGER history_made AFTER INSERT OR DELETE ON jobs FOR EACH ROW EXECUTE FUNCTION keep_history();
-CREATE TRIGGER history_moved AFTER UPDATE ON jobs FOR EACH ROW
+CREATE TRIGGER history_moved AFTER UPDATE OF state, held, cancelling, unique_key ON jobs FOR EACH ROW
 WHEN (
     old.state <> new.state OR old.cancelling <> new.cancelling OR old.unique_key IS DISTINCT FROM new.unique_key
-    OR old.held <> new.held
+    OR (old.unmet = new.unmet AND (old.held OR new.held))
 )
 EXECUTE FUNCTION keep_history();
 """

@@ -34,6 +34,7 @@ async def change(transaction: Transaction, name: str, changes: QueueChanges) -> 
     """Set rules of a queue; see `AdminStore.set_queue`."""
     # Refused before anything is changed.
     replace(QueueRules(name), **changes)
+    await transaction.execute(sql.queues.WAIT_TO_CHANGE_RULES)
     await transaction.execute(sql.queues.MAKE_QUEUE, {"name": name})
     row = await transaction.row(sql.queues.LOCK_QUEUE, {"name": name})
     assert row is not None  # noqa: S101 - it was made, and none is ever deleted

@@ -30,6 +30,9 @@ _TRIES = 5
 _PAUSE = 0.1
 """Seconds between two questions about a commit whose answer was lost."""
 
+_TAKERS = {Rank.FINISH, Rank.CLAIM}
+"""Who may take jobs: the end of a run may be exchanged for the next one."""
+
 _OVER_AT_ONCE = {
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected: only one of those that stood in each other's way is refused
@@ -90,7 +93,9 @@ class Writer(GroupWriter[Work]):
         raise AssertionError("the last try either answers or raises")
 
     async def _transact(self, units: list[Unit[Work]]) -> list[Sequence[Any] | Exception]:
-        async with self._connection.transaction(sql.transactions.BEGIN_WRITE) as transaction:
+        may_take = any(unit[0].rank in _TAKERS for unit in units)
+        beginning = sql.transactions.BEGIN_TAKE if may_take else sql.transactions.BEGIN_WRITE
+        async with self._connection.transaction(beginning) as transaction:
             schema.check_version(transaction.version, self._connection.address)
             answers = [await _run_unit(transaction, unit) for unit in units]
             try:

@@ -10,10 +10,12 @@ import pytest
 from queuectl.job import Condition, Dependency, JobState, NewJob
 from queuectl.outcome import Exited
 from queuectl.store import open_store
-from queuectl.store.postgres import writer
+from queuectl.store.postgres import sql, writer
+from queuectl.store.postgres.connection import Connection
 from queuectl.store.selection import JobFilter
 from queuectl.transition import Action
 from tests.factories import ONE_ATTEMPT, add, all_jobs, claim_next, end, new_engine, take
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from queuectl.job import Job
+    from queuectl.store.postgres.connection import Transaction
     from queuectl.store.postgres.store import PostgresStore
 
 KEY_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('queuectl ' || current_schema() || ' key k', 0))"
@@ -181,3 +184,53 @@ async def test_who_waits_for_each_other_is_told_of_it_by_the_server_and_tries_ag
     await store.apply(Action.CANCEL, ids)
     assert {job.state for job in await all_jobs(store)} == {JobState.CANCELLED}
     assert await store.check() == []
+
+
+def someone_waits(direct: psycopg.Connection) -> bool:
+    """Whether an advisory lock of this database is waited for."""
+    waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+    mine = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    return direct.execute(f"{waiting}{mine}").fetchone() is not None
+
+
+async def test_a_pause_is_not_answered_before_a_claim_that_does_not_know_of_it_is_over(
+    store: PostgresStore,
+    other: PostgresStore,
+    direct: psycopg.Connection,
+    engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_taken, may_commit = asyncio.Event(), asyncio.Event()
+    commit = Connection.commit
+
+    async def commit_when_told(connection: Connection, transaction: Transaction) -> None:
+        if not has_taken.is_set():
+            has_taken.set()
+            await may_commit.wait()
+        await commit(connection, transaction)
+
+    await store.enqueue([NewJob("true"), NewJob("true")])
+    monkeypatch.setattr(Connection, "commit", commit_when_told)
+    claiming = asyncio.create_task(claim_next(store, engine))
+    await has_taken.wait()
+    pausing = asyncio.create_task(other.set_queue("default", {"paused": True}))
+    await until(lambda: someone_waits(direct) or pausing.done())
+    assert not pausing.done()
+
+    may_commit.set()
+    assert await claiming is not None
+    await pausing
+    assert await claim_next(store, engine) is None
+
+
+async def test_a_claim_that_comes_while_a_queue_is_paused_waits_and_takes_nothing(
+    store: PostgresStore, direct: psycopg.Connection, engine: str
+) -> None:
+    await store.enqueue([NewJob("true")])
+    with direct.transaction():
+        direct.execute(sql.queues.WAIT_TO_CHANGE_RULES)
+        direct.execute("INSERT INTO queues (name, paused) VALUES ('default', true)")
+        claiming = asyncio.create_task(claim_next(store, engine))
+        await until(lambda: someone_waits(direct) or claiming.done())
+        assert not claiming.done()
+    assert await claiming is None

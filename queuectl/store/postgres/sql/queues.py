@@ -47,6 +47,18 @@ MAKE_QUEUE = "INSERT INTO queues (name) VALUES (%(name)s) ON CONFLICT (name) DO 
 
 QUEUE = "SELECT name, paused, concurrency, rate, tokens, refilled_at FROM queues WHERE name = %(name)s"
 
+_RULES = "hashtextextended('queuectl ' || current_schema() || ' rules', 0)"
+
+KEEP_RULES = f"SELECT pg_advisory_xact_lock_shared({_RULES})"
+"""Until the end of the transaction nobody changes the rules of a queue. What is read from now on is how they are.
+
+Who takes jobs begins with it: else it might go by rules that were changed, and answered for, a moment before it is
+committed itself.
+"""
+
+WAIT_TO_CHANGE_RULES = f"SELECT pg_advisory_xact_lock({_RULES})"
+"""Wait for those who have begun to take jobs. The others wait until the end of the transaction, and see its changes."""
+
 LOCK_QUEUE = f"{QUEUE} FOR UPDATE"
 
 SET_QUEUE = """

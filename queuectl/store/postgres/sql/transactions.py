@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queuectl.store.postgres.sql.queues import KEEP_RULES
+
 # Not left to the server, whose defaults may be anything. What waits inside a transaction without end would keep others
 # from fencing its engine. The last ones because a queue grows and shrinks faster than the planner's figures of it: what
 # looked best for a few jobs takes a hundred times as long for many, and each statement here has an index to go by.
@@ -27,18 +29,26 @@ SET_UP_LOCALLY = SET_UP.replace("SET ", "SET LOCAL ")
 _SERVER = "concat_ws(' ', pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())"
 """What is another after each start of a server, and after each crash of one of its processes."""
 
-BEGIN_WRITE = f"""
-BEGIN ISOLATION LEVEL READ COMMITTED; {{set_up}};
+_BEGIN = """
+BEGIN ISOLATION LEVEL READ COMMITTED; {set_up};
 SET LOCAL plan_cache_mode TO force_generic_plan;
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
+"""
+
+_BEGUN = f"""
 SELECT date_trunc('milliseconds', clock_timestamp()) AS now, pg_current_xact_id()::text AS xid,
     {_SERVER} AS server, (SELECT version FROM queuectl_schema) AS version;
 """
+
+BEGIN_WRITE = _BEGIN + _BEGUN
 """Composed with: set_up (one of the above, or nothing). The last result has one row: now, xid, server, version.
 
 A statement that is prepared is planned once, and not for the parameters of each time: that would take longer than to
 run it.
 """
+
+BEGIN_TAKE = f"{_BEGIN}{KEEP_RULES};{_BEGUN}"
+"""As BEGIN_WRITE, for who may take jobs."""
 
 BEGIN_READ = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {set_up};
