@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, path: Path) -> str:
+def place(request: pytest.FixtureRequest) -> str:
     """Where a store is to be."""
-    return str(path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("path" if request.param == "sqlite" else "postgres_url"))
 
 
-async def test_each_deed_is_written_down_once_and_nothing_else_is(place: str, path: Path) -> None:
+async def test_each_deed_is_written_down_once_and_nothing_else_is(place: str, tmp_path: Path) -> None:
     async with open_store(place) as store:
         keep_history(place)
         await store.register_engine(new_engine("engine-1"))
@@ -36,7 +36,7 @@ async def test_each_deed_is_written_down_once_and_nothing_else_is(place: str, pa
         await store.apply(Action.RELEASE, ["second"])
         assert (await claim_next(store, "engine-1")) is not None
 
-    seen = [change for change in collect(place, path.parent, ClientLedger()).changes if change.job == "second"]
+    seen = [change for change in collect(place, tmp_path, ClientLedger()).changes if change.job == "second"]
     first = next(n for n, change in enumerate(seen) if change.held)
     assert [(change.before, change.after, change.held) for change in seen[first:]] == [
         ("blocked", "blocked", 1),
