@@ -44,9 +44,9 @@ class Bar(Display):
 
     def __init__(self, log: Listener) -> None:
         """Set the bar up; it is shown inside `progress`."""
-        super().__init__(log)
         from queuectl.cli.bar import new_bar  # noqa: PLC0415 - slow to import, and only a terminal wants it
 
+        super().__init__(log)
         self.progress = new_bar()
         self._jobs = self.progress.add_task("jobs", total=None)
         self._done = 0

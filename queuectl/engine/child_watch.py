@@ -7,7 +7,7 @@ import select
 from typing import Protocol
 from weakref import WeakKeyDictionary, ref
 
-__all__ = ["ChildWatch", "Watched"]
+__all__ = ["QUICK", "ChildWatch", "Watched"]
 
 QUICK = 0.02
 """Seconds after which a child is told that it runs for long."""
@@ -85,3 +85,4 @@ class ChildWatch:
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[ChildWatch]] = WeakKeyDictionary()
+"""By event loop. A loop that is closed lets go of its reader, and so of the watch."""
