@@ -13,18 +13,23 @@ class Drain:
     def __init__(self) -> None:
         self._begun = anyio.Event()
         self._forced = anyio.Event()
-        self.has_begun = False
-        """Whether nothing is claimed any more."""
-        self.is_forced = False
-        """Whether what runs is stopped, too."""
         self.reason = ""
         """Why the last step was taken."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether nothing is claimed any more."""
+        return self._begun.is_set()
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether what runs is stopped, too."""
+        return self._forced.is_set()
 
     def begin(self, reason: str) -> None:
         """Take the first step, if it is not taken yet."""
         if not self.has_begun:
             self.reason = reason
-            self.has_begun = True
             self._begun.set()
 
     def force(self, reason: str) -> None:
@@ -32,7 +37,6 @@ class Drain:
         self.begin(reason)
         if not self.is_forced:
             self.reason = reason
-            self.is_forced = True
             self._forced.set()
 
     async def begun(self) -> None:
