@@ -34,7 +34,10 @@ async def claim(
     queues: Sequence[str] | None,
     turn: QueueTurn,
 ) -> list[Job | None]:
-    """Give each worker of an engine its next job, or None; see `WorkerStore.claim`."""
+    """Give each worker of an engine its next job, or None; see `WorkerStore.claim`.
+
+    The transaction has to keep the rules of queues from its start on, as BEGIN_TAKE does.
+    """
     wish = {
         "engine_id": engine_id,
         "queues": None if queues is None else list(queues),

@@ -52,7 +52,7 @@ async def _opened(transaction: Transaction, wish: Mapping[str, Any], wanted: int
     limited = await transaction.rows(sql.queues.LOCK_LIMITED, wish)
     locked = {row["name"] for row in limited}
     opened = [queue for queue, _ in await queues.open_queues(transaction, wish["queues"], wanted)]
-    # What was given a limit in between is not locked, and has to wait for the next claim.
+    # One that has something ready only since then is not locked, and has to wait for the next claim.
     return {queue.name: queue for queue in opened if queue.name in locked or not queue.is_limited}
 
 

@@ -13,8 +13,8 @@ from queuectl.store import open_store
 from queuectl.store.postgres import sql, writer
 from queuectl.store.postgres.connection import Connection
 from queuectl.store.selection import JobFilter
-from queuectl.transition import Action
-from tests.factories import ONE_ATTEMPT, add, all_jobs, claim_next, end, new_engine, take
+from queuectl.transition import Action, Complete
+from tests.factories import ONE_ATTEMPT, add, all_jobs, claim_next, end, execution, new_engine, take
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -223,14 +223,21 @@ async def test_a_pause_is_not_answered_before_a_claim_that_does_not_know_of_it_i
     assert await claim_next(store, engine) is None
 
 
-async def test_a_claim_that_comes_while_a_queue_is_paused_waits_and_takes_nothing(
-    store: PostgresStore, direct: psycopg.Connection, engine: str
+@pytest.mark.parametrize("is_exchange", [False, True], ids=["claim", "exchange"])
+async def test_who_wants_a_job_while_its_queue_is_paused_waits_and_gets_none(
+    store: PostgresStore, direct: psycopg.Connection, engine: str, *, is_exchange: bool
 ) -> None:
-    await store.enqueue([NewJob("true")])
+    await store.enqueue([NewJob("true"), NewJob("true")])
+    running = await take(store, engine)
     with direct.transaction():
         direct.execute(sql.queues.WAIT_TO_CHANGE_RULES)
         direct.execute("INSERT INTO queues (name, paused) VALUES ('default', true)")
-        claiming = asyncio.create_task(claim_next(store, engine))
-        await until(lambda: someone_waits(direct) or claiming.done())
-        assert not claiming.done()
-    assert await claiming is None
+        asking = asyncio.create_task(
+            store.exchange(running.claim, execution(Exited(0)), Complete(1, 0), 0, None)
+            if is_exchange
+            else store.claim(engine, 1, None)
+        )
+        await until(lambda: someone_waits(direct) or asking.done())
+        assert not asking.done()
+    assert await asking is None
+    assert (await store.get(running.id)).state is (JobState.COMPLETED if is_exchange else JobState.PROCESSING)
